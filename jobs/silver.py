@@ -1,0 +1,10 @@
+"""Type, check and version what bronze holds."""
+
+from __future__ import annotations
+
+import sys
+
+from tillhouse.cli import run_job
+
+if __name__ == "__main__":
+    sys.exit(run_job("silver", __doc__))

@@ -1,0 +1,198 @@
+"""The console script and what the spark-submit jobs share: arguments, exit codes, readable tables."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+
+from tillhouse import pipeline
+from tillhouse.config import Config, load_config
+from tillhouse.errors import ConfigError, TillhouseError
+from tillhouse.kpi.ask import ask, open_view
+from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
+from tillhouse.ops import doctor, status
+from tillhouse.ops.runs import Run, StepResult, log_to_stderr, new_run_id, utc_now
+from tillhouse.session import open_session
+from tillhouse.store import Store
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``tillhouse``: run, status, kpi, doctor, make-key."""
+    parser = argparse.ArgumentParser(prog="tillhouse", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="bring the lake up to what lies in the landing area")
+    _add_run_arguments(run)
+    _add_step_arguments(run)
+    report = commands.add_parser("status", help="last runs, audit, coverage, open exceptions by owner")
+    _add_lake_arguments(report)
+    report.add_argument("--json", action="store_true", help="as JSON")
+    kpi = commands.add_parser("kpi", help="ask measures by dimensions, for example: tillhouse kpi revenue --by region,week")
+    _add_lake_arguments(kpi)
+    kpi.add_argument("measures", nargs="?", help=f"comma-separated: {', '.join(item.name for item in MEASURES)}")
+    kpi.add_argument("--by", default="", help=f"comma-separated: {', '.join(item.name for item in DIMENSIONS)}")
+    kpi.add_argument("--where", help="condition over the dimensions, for example: \"region = 'Nord'\"")
+    kpi.add_argument("--json", action="store_true", help="as JSON lines")
+    check = commands.add_parser("doctor", help="Java, Python, jars, versions that must match, write permission")
+    _add_lake_arguments(check)
+    key = commands.add_parser("make-key", help="make a secret for tokens of personal identifiers")
+    key.add_argument("file", type=Path, help="where to write it; outside lake and repository")
+    given = parser.parse_args(arguments)
+    handlers = {"run": _run, "status": _status, "kpi": _kpi, "doctor": _doctor, "make-key": _make_key}
+    return guarded(lambda: handlers[given.command](given))
+
+
+def run_job(step: str | None, description: str, arguments: Sequence[str] | None = None) -> int:
+    """The body of every spark-submit job: one step, or all of them."""
+    parser = argparse.ArgumentParser(description=description)
+    _add_run_arguments(parser)
+    if step is None:
+        _add_step_arguments(parser)
+    given = parser.parse_args(arguments)
+    if step is not None:
+        given.only, given.from_step, given.to_step = step, None, None
+    return guarded(lambda: _run(given))
+
+
+def guarded(action: object) -> int:
+    """Exit code of an action: 0 done, 1 failed, 2 wrong usage or conf, 3 a quality gate kept a table from being published."""
+    assert callable(action)
+    try:
+        return int(action() or 0)
+    except TillhouseError as error:
+        _say(f"{type(error).__name__}: {error}", to=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted; the next run goes on where this one stopped", to=sys.stderr)
+        return 1
+
+
+def _add_lake_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--conf-dir", type=Path, default=Path("conf"), help="folder with lake.yml and sources/ (conf)")
+    parser.add_argument("--lake", help="root of the lake: a path or an object-store URI; wins over TILLHOUSE_LAKE and lake.yml")
+    parser.add_argument("--vault", help="root of the vault; wins over TILLHOUSE_VAULT and lake.yml")
+    parser.add_argument("--landing", help="where exports are delivered; wins over TILLHOUSE_LANDING and lake.yml")
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_lake_arguments(parser)
+    parser.add_argument("--as-of", type=_date, help="business time, exclusive: only trading days before it (all)")
+    parser.add_argument("--run-id", help="name of the run (time of its start)")
+    parser.add_argument("--full", action="store_true", help="recompute everything from bronze")
+
+
+def _add_step_arguments(parser: argparse.ArgumentParser) -> None:
+    names = ", ".join(step.name for step in pipeline.STEPS)
+    parser.add_argument("--only", help=f"run one step: {names}")
+    parser.add_argument("--from-step", help="first step to run")
+    parser.add_argument("--to-step", help="last step to run")
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date; write yyyy-mm-dd") from None
+
+
+def _config(given: argparse.Namespace) -> Config:
+    return load_config(given.conf_dir, given.lake, given.vault, given.landing)
+
+
+def _run(given: argparse.Namespace) -> int:
+    config = _config(given)
+    steps = pipeline.select(given.only, given.from_step, given.to_step)
+    config.token_key()
+    log_to_stderr()
+    now = utc_now()
+    spark = open_session()
+    run = Run(
+        store=Store(spark, config.lake, config.vault),
+        config=config,
+        run_id=given.run_id or new_run_id(now),
+        started_at=now,
+        as_of=given.as_of,
+        full=given.full,
+    )
+    results = pipeline.run(run, steps, show=_show_step)
+    pipeline.check_audit(run)
+    if all(result.status == "unchanged" for result in results):
+        _say("nothing new: no table outside ops was written")
+    return 0
+
+
+def _show_step(result: StepResult) -> None:
+    figures = ", ".join(f"{name} {value:,}" for name, value in result.figures.items())
+    _say(f"{result.step:<9} {result.status:<10} {result.seconds:6.1f} s  {figures}")
+
+
+def _status(given: argparse.Namespace) -> int:
+    config = _config(given)
+    report = status.read(Store(open_session(), config.lake, config.vault))
+    _say(json.dumps(report, default=str, indent=2) if given.json else status.as_text(report))
+    return 0
+
+
+def _kpi(given: argparse.Namespace) -> int:
+    if not given.measures:
+        _say("\n".join(f"{item.name:<22} {item.meaning}" for item in MEASURES))
+        return 0
+    config = _config(given)
+    store = Store(open_session(), config.lake, config.vault)
+    open_view(store)
+    rows = ask(store, given.measures.split(","), [name for name in given.by.split(",") if name], given.where)
+    _say(_as_json(rows) if given.json else as_table(rows))
+    return 0
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    checks = doctor.examine(_config(given))
+    for check in checks:
+        _say(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.found}" + ("" if check.ok else f"\n     {check.remedy}"))
+    return 0 if all(check.ok for check in checks) else 1
+
+
+def _make_key(given: argparse.Namespace) -> int:
+    if given.file.exists():
+        raise ConfigError(f"{given.file} exists; another key would make every known card a new customer")
+    given.file.parent.mkdir(parents=True, exist_ok=True)
+    given.file.touch(mode=0o600)
+    given.file.write_text(secrets.token_hex(32) + "\n", "utf-8")
+    _say(f"wrote {given.file}; keep a copy where the lake is not")
+    return 0
+
+
+def _as_json(rows: DataFrame) -> str:
+    return "\n".join(json.dumps(row.asDict(), default=str) for row in rows.collect())
+
+
+def as_table(rows: DataFrame) -> str:
+    """Rows as aligned text."""
+    names = rows.columns
+    cells = [[_cell(value) for value in row] for row in rows.collect()]
+    widths = [max([len(name), *(len(line[i]) for line in cells)]) for i, name in enumerate(names)]
+    numeric = [all(line[i][:1].isdigit() or line[i][:1] in "-" for line in cells) for i in range(len(names))]
+    lines = [names, ["-" * width for width in widths], *cells]
+    return "\n".join(
+        "  ".join(text.rjust(w) if right else text.ljust(w) for text, w, right in zip(line, widths, numeric, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    text = str(value)
+    return text.rstrip("0").rstrip(".") if "." in text and len(text.split(".")[-1]) > 6 else text
+
+
+def _say(text: str, to: object = None) -> None:
+    stream = to or sys.stdout
+    stream.write(text + "\n")  # type: ignore[attr-defined]
+    stream.flush()  # type: ignore[attr-defined]

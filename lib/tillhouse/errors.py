@@ -1,0 +1,29 @@
+"""Errors say what is wrong, where, with which names, and what to do. Bad rows never raise; bad data sets and conf do."""
+
+from __future__ import annotations
+
+
+class TillhouseError(Exception):
+    """Root of all errors that tillhouse raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(TillhouseError):
+    """The configuration or the call is wrong; nothing was changed."""
+
+    exit_code = 2
+
+
+class SourceError(TillhouseError):
+    """A delivered file cannot be read as its mapping says; the file is rejected as a whole."""
+
+
+class ContractError(TillhouseError):
+    """A table does not have the columns that its contract promises."""
+
+
+class QualityError(TillhouseError):
+    """A quality gate kept a table from being published; what was published before stays."""
+
+    exit_code = 3

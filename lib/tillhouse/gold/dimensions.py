@@ -1,0 +1,101 @@
+"""Dimensions: branch, product, customer and date."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from tillhouse.keys import surrogate_key
+from tillhouse.tables.gold import DIM_BRANCH, DIM_CUSTOMER, DIM_DATE, DIM_PRODUCT
+
+BEGINNING = date(1900, 1, 1)
+
+
+def _always() -> dict[str, Column]:
+    """Validity of a member whose only known version holds since ever."""
+    return {
+        "valid_from": F.lit(BEGINNING),
+        "valid_to": F.lit(None).cast("date"),
+        "is_current": F.lit(True),
+    }
+
+
+def member_key(natural: str) -> Column:
+    """Surrogate key of a dimension's member valid since ever."""
+    return surrogate_key(natural, F.lit(BEGINNING))
+
+
+def to_dim_branch(branches: DataFrame) -> DataFrame:
+    """One row per branch."""
+    return DIM_BRANCH.conform(branches.withColumns({"branch_key": member_key("branch_id"), **_always()}))
+
+
+def to_dim_product(products: DataFrame, lines: DataFrame) -> DataFrame:
+    """One row per product; a sold product without master data is a member too, so that no line is an orphan."""
+    sold = lines.where("product_ref IS NOT NULL").select(F.col("product_ref").alias("product_id")).distinct()
+    unknown = sold.join(products, on="product_id", how="left_anti")
+    known = products.drop("source").withColumn("is_known", F.lit(True))
+    listed = known.unionByName(
+        unknown.withColumns({"is_known": F.lit(False), "is_bundle": F.lit(False)}), allowMissingColumns=True
+    )
+    return DIM_PRODUCT.conform(listed.withColumns({"product_key": member_key("product_id"), **_always()}))
+
+
+def to_dim_customer(receipts: DataFrame) -> DataFrame:
+    """One row per customer that a valid receipt names. ``receipts``: gold.fct_receipt."""
+    identified = receipts.where("customer_id IS NOT NULL")
+    order = F.struct("business_date", "started_at", "receipt_key")
+    first = identified.groupBy("customer_id").agg(F.min(F.when(F.col("is_basket"), order)).alias("_first"))
+    members = first.join(home_branches(identified), on="customer_id", how="left")
+    nothing = F.lit(None).cast("string")
+    return DIM_CUSTOMER.conform(
+        members.withColumns(
+            {
+                "customer_key": member_key("customer_id"),
+                "customer_type": F.lit("B2C"),
+                "first_purchase_date": F.col("_first.business_date"),
+                "first_purchase_receipt_key": F.col("_first.receipt_key"),
+                "company_id": nothing,
+                "age_band": nothing,
+                "postal_area": nothing,
+                "language": nothing,
+                **_always(),
+            }
+        )
+    )
+
+
+def home_branches(receipts: DataFrame) -> DataFrame:
+    """The branch with the most purchases of the 12 months before the lake's last trading day; tie: the most recent."""
+    baskets = receipts.where("is_basket")
+    last = baskets.agg(F.add_months(F.max("business_date"), -12).alias("_since"))
+    recent = baskets.join(F.broadcast(last), on=F.col("business_date") > F.col("_since"), how="inner")
+    counted = recent.groupBy("customer_id", "branch_id").agg(
+        F.count("*").alias("_baskets"), F.max(F.struct("business_date", "started_at", "receipt_key")).alias("_latest")
+    )
+    best = Window.partitionBy("customer_id").orderBy(F.col("_baskets").desc(), F.col("_latest").desc(), "branch_id")
+    ranked = counted.withColumn("_rank", F.row_number().over(best)).where("_rank = 1")
+    return ranked.select("customer_id", F.col("branch_id").alias("home_branch_id"))
+
+
+def to_dim_date(spark: SparkSession, first: date, last: date) -> DataFrame:
+    """Every date of the calendar years from the first to the last trading day."""
+    bounds = (date(first.year, 1, 1), date(last.year, 12, 31))
+    days = spark.range(1).select(F.explode(F.sequence(F.lit(bounds[0]), F.lit(bounds[1]))).alias("date"))
+    weekday = F.weekday("date") + 1
+    thursday = F.date_add(F.date_sub("date", F.weekday("date")), 3)
+    return DIM_DATE.conform(
+        days.withColumns(
+            {
+                "iso_year": F.year(thursday),
+                "iso_week": F.weekofyear("date"),
+                "year_month": F.date_format("date", "yyyy-MM"),
+                "quarter": F.quarter("date"),
+                "year": F.year("date"),
+                "weekday": weekday,
+                "is_weekend": weekday >= 6,
+            }
+        )
+    )

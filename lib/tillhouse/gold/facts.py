@@ -1,0 +1,184 @@
+"""Facts: valid receipts and their lines, with the measures of KPIs 1 to 6 as additive columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from tillhouse.gold.dimensions import member_key
+from tillhouse.money import with_largest_remainder
+from tillhouse.tables.gold import FCT_RECEIPT, FCT_SALE_LINE
+
+RULES_VERSION = 1
+VALID = "status = 'FINAL' AND transaction_type IN ('SALE', 'RETURN', 'EXCHANGE')"
+GOODS = ("ITEM", "CATEGORY", "TOTAL")
+_SPREAD = ("gross_amount", "tax_amount", "discount_amount")
+REVENUE_LINE_TYPES = (*GOODS, "DISCOUNT", "SURCHARGE", "PRICE_SUBSIDY")
+
+
+def to_sale_lines(
+    lines: DataFrame,
+    receipts: DataFrame,
+    products: DataFrame,
+    counted_by_line: Mapping[str, Sequence[str]],
+    piece_units: Sequence[str],
+) -> DataFrame:
+    """One row per line of a valid receipt, receipt-level discounts allocated to the goods.
+
+    ``lines``, ``receipts``: silver; ``products``: gold.dim_product, current members.
+    """
+    valid = lines.join(receipts.where(f"NOT ({VALID})").select("receipt_key"), on="receipt_key", how="left_anti")
+    facts = valid.withColumns(_flags())
+    has_discount = facts.where("line_type = 'DISCOUNT'").select("receipt_key").distinct()
+    plain = facts.join(has_discount, on="receipt_key", how="left_anti")
+    discounted = facts.join(has_discount, on="receipt_key", how="left_semi")
+    allocated = plain.unionByName(discounted.transform(with_parents_nature).transform(with_allocated_discounts))
+    is_measured = F.lit(False)
+    for level, names in counted_by_line.items():
+        is_measured = is_measured | F.coalesce(F.col(level).isin(*names), F.lit(False))
+    members = products.select(
+        F.col("product_id").alias("product_ref"), "product_key", is_measured.alias("_is_measured")
+    )
+    joined = allocated.join(F.broadcast(members), on="product_ref", how="left")
+    return FCT_SALE_LINE.conform(
+        joined.withColumns({"item_count": _item_count(piece_units)}).withColumnRenamed("product_ref", "product_id")
+    )
+
+
+def _flags() -> dict[str, Column]:
+    is_negative = F.when(F.col("gross_amount") != 0, F.col("gross_amount") < 0).otherwise(
+        F.coalesce(F.col("quantity") < 0, F.lit(False))
+    )
+    is_live_goods = F.col("line_type").isin(*GOODS) & ~F.col("is_voided") & ~F.col("is_void")
+    return {
+        "is_revenue": F.col("line_type").isin(*REVENUE_LINE_TYPES),
+        "is_return": is_live_goods & is_negative,
+        "discount_amount": F.when(F.col("line_type") == "DISCOUNT", -F.col("gross_amount"))
+        .otherwise(F.col("discount_amount"))
+        .cast("DECIMAL(18,2)"),
+    }
+
+
+def _item_count(piece_units: Sequence[str]) -> Column:
+    """Pieces, signed. A line by weight, volume or of a group counted by line is one item; totals have no items."""
+    is_piece = F.col("unit").isNull() | F.lower("unit").isin(*(unit.lower() for unit in piece_units))
+    by_line = F.coalesce(F.col("_is_measured"), F.lit(False)) | ~is_piece
+    direction = F.when(F.coalesce(F.signum("gross_amount"), F.signum("quantity")) < 0, -1).otherwise(1)
+    pieces = F.when(by_line, direction).otherwise(F.coalesce("quantity", F.lit(0)))
+    is_item = (F.col("line_type") == "ITEM") & ~F.col("is_voided")
+    return F.when(is_item, pieces).otherwise(0).cast("DECIMAL(18,3)")
+
+
+def with_parents_nature(lines: DataFrame) -> DataFrame:
+    """A discount on a line is of that line's product, and lowers returns where the line is a return."""
+    discount = F.col("line_type") == "DISCOUNT"
+    whole = Window.partitionBy("receipt_key")
+    every = F.collect_list(F.struct("line_number", "product_ref", "is_return", "line_type")).over(whole)
+    parents = F.filter(
+        every, lambda line: (line["line_number"] == F.col("parent_line_number")) & line["line_type"].isin(*GOODS)
+    )
+    parent = F.try_element_at(parents, F.lit(1))
+    return lines.withColumn("_parent", parent).withColumns(
+        {
+            "_has_parent": F.col("_parent").isNotNull(),
+            "product_ref": F.when(discount & F.col("_parent").isNotNull(), F.col("_parent.product_ref")).otherwise(
+                F.col("product_ref")
+            ),
+            "is_return": F.when(discount & F.col("_parent").isNotNull(), F.col("_parent.is_return")).otherwise(
+                F.col("is_return")
+            ),
+        }
+    ).drop("_parent")  # fmt: skip
+
+
+def with_allocated_discounts(lines: DataFrame) -> DataFrame:
+    """Spread discounts on the whole receipt over its goods, pro rata and to the cent.
+
+    A negative discount lowers the sold goods, a positive one (a reversal) the returned goods. The discount's own line stays
+    with ``is_revenue`` false, so that the sum over revenue lines is unchanged. Without goods to lower it stays revenue.
+    """
+    is_loose = (F.col("line_type") == "DISCOUNT") & ~F.col("_has_parent")
+    is_goods = F.col("line_type").isin(*GOODS) & ~F.col("is_voided") & ~F.col("is_void")
+    side = Window.partitionBy("receipt_key", "_lowers_returns")
+    weighed = lines.withColumns(
+        {
+            "_lowers_returns": F.when(is_loose, F.col("gross_amount") > 0).otherwise(F.col("is_return")),
+            "_weight": F.when(is_goods, F.abs("gross_amount")),
+        }
+    )
+    weighed = weighed.withColumn("_total", F.sum("_weight").over(side))
+    result = weighed.withColumn("_is_spread", is_loose & F.coalesce(F.col("_total") > 0, F.lit(False)))
+    for amount in _SPREAD:
+        to_spread = F.sum(F.when(F.col("_is_spread"), F.col(amount))).over(side)
+        part = F.coalesce(to_spread * F.col("_weight") / F.col("_total"), F.lit(0)).cast("DECIMAL(38,12)")
+        result = result.withColumn(f"_{amount}_part", F.when(F.col("_total") > 0, part).otherwise(0).cast("DECIMAL(38,12)"))
+    for amount in _SPREAD:
+        result = result.transform(
+            with_largest_remainder, ["receipt_key", "_lowers_returns"], f"_{amount}_part", ["line_number"]
+        )
+    changed = {amount: (F.col(amount) + F.col(f"_{amount}_part")).cast("DECIMAL(18,2)") for amount in _SPREAD}
+    changed["discount_amount"] = F.when(F.col("_is_spread"), 0).otherwise(changed["discount_amount"]).cast("DECIMAL(18,2)")
+    changed["is_revenue"] = F.col("is_revenue") & ~F.col("_is_spread")
+    has_part = F.col("_gross_amount_part") != 0
+    changed["net_amount"] = F.when(has_part, changed["gross_amount"] - changed["tax_amount"]).otherwise(F.col("net_amount"))
+    changed["net_amount"] = changed["net_amount"].cast("DECIMAL(18,2)")
+    return result.withColumns(changed).select(*[name for name in lines.columns if name != "_has_parent"])
+
+
+def to_fct_receipts(
+    receipts: DataFrame, sale_lines: DataFrame, payments: DataFrame, party_customers: DataFrame
+) -> DataFrame:
+    """One row per valid receipt with its customer and the sums of its lines.
+
+    ``sale_lines``: gold.fct_sale_line; ``party_customers``: rows of silver.party_customer that hold.
+    """
+    customers = party_customers.where("valid_to_run IS NULL").select("party_key", "customer_id")
+    tenders = payments.groupBy("receipt_key").agg(F.array_sort(F.collect_set("tender_type")).alias("payment_types"))
+    joined = (
+        receipts.where(VALID)
+        .drop("discount_amount")
+        .join(_sums(sale_lines), on="receipt_key", how="inner")
+        .join(customers, on="party_key", how="left")
+        .join(tenders, on="receipt_key", how="left")
+    )
+    is_receipt = ~F.col("is_day_total")
+    is_purchase = F.col("transaction_type").isin("SALE", "EXCHANGE") & F.col("_has_sold") & is_receipt
+    return FCT_RECEIPT.conform(
+        joined.withColumns(
+            {
+                "branch_key": member_key("branch_id"),
+                "customer_key": F.when(F.col("customer_id").isNotNull(), member_key("customer_id")),
+                "customer_status": F.when(F.col("customer_id").isNotNull(), "identified").otherwise("anonymous"),
+                "return_status": F.lit("none"),
+                "payment_types": F.coalesce("payment_types", F.array().cast("array<string>")),
+                "is_basket": is_purchase,
+                "is_receipt": is_receipt,
+            }
+        )
+    )
+
+
+def _sums(sale_lines: DataFrame) -> DataFrame:
+    revenue, goods_back = F.col("is_revenue"), F.col("is_return") & F.col("is_revenue")
+    is_live = F.col("line_type").isin(*GOODS) & ~F.col("is_voided")
+    revenue_lines = F.sum(F.when(revenue, 1).otherwise(0))
+    known_net = F.sum(F.when(revenue & F.col("net_amount").isNotNull(), 1).otherwise(0))
+    money = {
+        "revenue_amount": F.sum(F.when(revenue, F.col("gross_amount")).otherwise(0)),
+        "revenue_excl_tax_amount": F.when(
+            known_net == revenue_lines, F.sum(F.when(revenue, F.col("net_amount")).otherwise(0))
+        ),
+        "return_amount": -F.sum(F.when(goods_back, F.col("gross_amount")).otherwise(0)),
+        "discount_amount": F.sum(F.when(revenue, F.col("discount_amount")).otherwise(0)),
+    }
+    pieces = {
+        "sold_item_count": F.sum(F.when(F.col("is_return"), 0).otherwise(F.col("item_count"))),
+        "item_count": F.sum("item_count"),
+    }
+    return sale_lines.groupBy("receipt_key").agg(
+        *(column.cast("DECIMAL(18,2)").alias(name) for name, column in money.items()),
+        *(column.cast("DECIMAL(18,3)").alias(name) for name, column in pieces.items()),
+        F.max(is_live & ~F.col("is_return")).alias("_has_sold"),
+    )

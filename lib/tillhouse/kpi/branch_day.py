@@ -1,0 +1,66 @@
+"""gold.kpi_branch_day: the metric view's measures for each branch and trading day, with the exceptions that touch them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from tillhouse.kpi.ask import ask, open_view
+from tillhouse.quality import expectations
+from tillhouse.quality.expectations import Identity
+from tillhouse.store import Store
+from tillhouse.tables import gold, silver
+from tillhouse.tables.gold import KPI_BRANCH_DAY
+
+GRAIN = ("branch_id", "business_date", "currency")
+MEASURES = (
+    "sales_before_returns", "return_amount", "revenue", "revenue_excl_tax", "receipts", "baskets", "items", "average_basket",
+    "items_per_basket", "customers", "new_customers", "returning_customers", "identified_revenue", "revenue_per_customer",
+    "identified_share", "unclear_amount", "lines_revenue", "lines_share", "discount_amount", "return_rate",
+)  # fmt: skip
+
+
+def run(store: Store) -> dict[str, int]:
+    """Publish the branch figures of every day.
+
+    Raises:
+        QualityError: the branches' figures do not add up to the chain's; nothing is published then.
+    """
+    open_view(store)
+    days = store.keep(to_kpi_branch_day(ask(store, MEASURES, GRAIN), store.read(silver.EXCEPTION)))
+    sums = days.agg(F.count("*"), F.count_distinct(*GRAIN), F.sum("revenue"), F.sum("baskets")).first()
+    facts = store.read(gold.FCT_RECEIPT).agg(F.sum("revenue_amount"), F.count(F.when(F.col("is_basket"), 1))).first()
+    assert sums and facts
+    expectations.expect(
+        store.spark,
+        "kpi",
+        [
+            Identity("kpi_branch_day: branch, day and currency are unique", sums[0], sums[1]),
+            Identity("kpi_branch_day: revenue of the branches is that of fct_receipt", facts[0], sums[2]),
+            Identity("kpi_branch_day: baskets of the branches are those of fct_receipt", facts[1], sums[3]),
+        ],
+    )
+    store.overwrite(gold.KPI_BRANCH_DAY, days)
+    store.release()
+    return {"branch_days": sums[0], "revenue_cents": int((sums[2] or Decimal(0)) * 100)}
+
+
+def to_kpi_branch_day(measured: DataFrame, exceptions: DataFrame) -> DataFrame:
+    """One row per branch, day and currency. ``measured``: MEASURES by GRAIN; ``exceptions``: silver.exception."""
+    touching = exceptions.where("status = 'open' AND branch_id IS NOT NULL AND business_date IS NOT NULL")
+    excluded = F.sum(F.when(F.col("severity") == "error", F.col("amount")))
+    counted = touching.groupBy("branch_id", "business_date").agg(
+        F.count("*").alias("open_exceptions"), excluded.alias("excluded_amount")
+    )
+    joined = measured.join(counted, on=["branch_id", "business_date"], how="left").withColumns(
+        {
+            "open_exceptions": F.coalesce("open_exceptions", F.lit(0)),
+            "excluded_amount": F.coalesce("excluded_amount", F.lit(0)),
+            "delivery_status": F.lit(None).cast("string"),
+        }
+    )
+    return KPI_BRANCH_DAY.conform(
+        joined.select(*(F.col(field.name).cast(field.dataType).alias(field.name) for field in KPI_BRANCH_DAY.struct))
+    )

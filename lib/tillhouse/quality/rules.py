@@ -1,0 +1,148 @@
+"""Rules that a record must keep, as data. Rules never change a figure: they keep a record out or mark it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+VIOLATIONS = "_violations"
+VIOLATION_TYPE = "ARRAY<STRUCT<rule: STRING, severity: STRING, field: STRING, value: STRING>>"
+
+
+@dataclass(frozen=True, slots=True)
+class RowRule:
+    """A record breaks the rule where ``violated`` (Spark SQL) is true; on NULL it is neither true nor false and passes.
+
+    ``error`` keeps the record out, ``warning`` lets it flow and marks it. ``remedy`` is what a person can do about it.
+    """
+
+    name: str
+    severity: Literal["error", "warning"]
+    field: str
+    violated: str
+    remedy: str
+
+    def violation(self) -> Column:
+        value = F.expr(self.field).cast("string")
+        return F.when(F.expr(self.violated), violation(self.name, self.severity, self.field, value))
+
+
+def violation(rule: str, severity: str, field: str, value: Column) -> Column:
+    return F.struct(
+        F.lit(rule).alias("rule"), F.lit(severity).alias("severity"), F.lit(field).alias("field"), value.alias("value")
+    )
+
+
+def with_violations(records: DataFrame, rules: Sequence[RowRule], found: Sequence[Column] = ()) -> DataFrame:
+    """Add all violations of each record: those of the rules and those that reading it has found."""
+    return records.withColumn(VIOLATIONS, F.array_compact(F.array(*found, *(rule.violation() for rule in rules))))
+
+
+def is_rejected() -> Column:
+    """Whether a record has a violation of severity error."""
+    return F.exists(F.col(VIOLATIONS), lambda v: v["severity"] == "error")
+
+
+# What reading a record can find, before any rule is asked.
+READING_REMEDIES = {
+    "record_broken": "Correct the line in the export, or the delimiter, quote or nesting in the mapping; deliver the file again.",
+    "field_missing": "Fill the field in the source system and deliver the record again, or give a default in the mapping.",
+    "field_unreadable": "Correct the value, or locale, date_formats or transform in the mapping.",
+    "value_unknown": "Add the value to value_maps in the mapping.",
+}
+
+RECEIPT_RULES = (
+    RowRule(
+        "branch_unknown",
+        "error",
+        "branch_id",
+        "branch_id IS NOT NULL AND NOT _branch_is_known",
+        "Deliver the branch's master data, or correct the branch number; the record flows with the next run.",
+    ),
+    RowRule(
+        "business_date_missing",
+        "error",
+        "business_date",
+        "business_date IS NULL AND (branch_id IS NULL OR _branch_is_known)",
+        "Deliver the time of the receipt in one of the mapping's date_formats.",
+    ),
+    RowRule(
+        "currency_missing",
+        "error",
+        "currency",
+        "currency IS NULL AND _branch_is_known",
+        "Name the currency in the branch's master data or in the mapping.",
+    ),
+    RowRule(
+        "line_number_missing",
+        "error",
+        "line_number",
+        "line_number IS NULL",
+        "Deliver the line number, or say line_number: ordinal in the mapping.",
+    ),
+    RowRule(
+        "branch_not_trading",
+        "warning",
+        "business_date",
+        "business_date < _branch_opened_on OR business_date > _branch_closed_on",
+        "Correct opened_on or closed_on of the branch, or the branch number of the receipt.",
+    ),
+    RowRule(
+        "time_ambiguous",
+        "warning",
+        "started_at",
+        "is_time_ambiguous",
+        "Nothing is lost: the earlier of the two instants is taken. Export times with their offset to be exact.",
+    ),
+    RowRule(
+        "line_tax_differs",
+        "warning",
+        "gross_amount",
+        "abs(net_amount + tax_amount - gross_amount) > 0.01",
+        "Net and tax do not add up to gross; the gross amount counts. Correct the tax in the source system.",
+    ),
+)
+
+BRANCH_RULES = (
+    RowRule(
+        "time_zone_unknown",
+        "error",
+        "time_zone",
+        "time_zone IS NOT NULL AND NOT _time_zone_is_known",
+        "Use an IANA name such as Europe/Berlin.",
+    ),
+    RowRule(
+        "day_start_unreadable",
+        "error",
+        "day_start",
+        "NOT day_start RLIKE '^([01][0-9]|2[0-3]):[0-5][0-9]$'",
+        "Write the start of the trading day as HH:mm.",
+    ),
+)
+
+# Judged on whole documents and tables, not on single records.
+OTHER_REMEDIES = {
+    "file_rejected": "See the reason; correct the export or the mapping and deliver the file again.",
+    "file_unmatched": "Move the file, or declare a source whose file_pattern matches its path.",
+    "line_number_repeated": "The same line number has different contents in one file; the first one counts. Export again.",
+    "total_differs": "The lines do not add up to the total that the receipt states; the lines count. Ask the till's vendor.",
+    "payments_differ": "The payments do not add up to the receipt; both stay as delivered. Ask the till's vendor.",
+    "conflicting_versions": "Two deliveries contradict and nothing says which is newer; the first stays. Declare version_order.",
+    "product_unknown": "Deliver master data for the product; until then it is listed without product group.",
+}
+
+
+def remedy_of(rule: str) -> str:
+    """What a person can do about a broken rule."""
+    return REMEDIES[rule]
+
+
+REMEDIES = {
+    **READING_REMEDIES,
+    **OTHER_REMEDIES,
+    **{rule.name: rule.remedy for rule in (*RECEIPT_RULES, *BRANCH_RULES)},
+}

@@ -1,0 +1,45 @@
+"""One Spark session for a whole night."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from pyspark.sql import SparkSession
+
+LOCAL_DEFAULTS = {
+    "spark.master": "local[*]",
+    "spark.driver.memory": "4g",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.databricks.delta.snapshotPartitions": "1",
+}
+
+
+def open_session(app_name: str = "tillhouse", conf: Mapping[str, str] | None = None) -> SparkSession:
+    """A session with Delta, ANSI arithmetic and UTC.
+
+    What spark-submit or the caller sets wins; the sizes for one machine are set only where no master is given. No result
+    depends on the session's time zone, UTC only makes what people see the same everywhere.
+    """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need this environment, not the first python3 of PATH
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit has started the JVM and its conf holds
+    settings = {
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.adaptive.enabled": "true",
+        "spark.sql.files.maxPartitionBytes": "64m",
+        "spark.databricks.delta.schema.autoMerge.enabled": "false",
+        "spark.sql.parquet.compression.codec": "zstd",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    if not submitted:
+        settings = {**LOCAL_DEFAULTS, **settings, "spark.ui.enabled": "false"}
+    builder = SparkSession.builder.appName(app_name)
+    for key, value in {**settings, **(conf or {})}.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark

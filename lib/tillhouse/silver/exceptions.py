@@ -1,0 +1,247 @@
+"""Exceptions: whatever cannot be used as it is, with its context, until it is repaired or waived."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from tillhouse.keys import surrogate_key
+from tillhouse.quality.rules import REMEDIES, VIOLATIONS
+from tillhouse.sources.fields import LINE_FIELDS
+from tillhouse.sources.model import Source
+from tillhouse.tables.silver import EXCEPTION
+
+FOUND_COLUMNS = (
+    "exception_id", "rule", "severity", "source", "entity", "record_key", "branch_id", "business_date", "amount", "context",
+)  # fmt: skip
+_LINE_ONLY = [field.name for field in LINE_FIELDS]
+
+
+def of_lines(lines: DataFrame) -> DataFrame:
+    """Exceptions of delivered receipt lines; a fault of the receipt's own fields is told once, not on each of its lines."""
+    repeated = F.when(
+        F.col("_repeats_number") & ~F.col("_repeats_content"),
+        F.array(
+            F.struct(
+                F.lit("line_number_repeated").alias("rule"),
+                F.lit("error").alias("severity"),
+                F.lit("line_number").alias("field"),
+                F.col("line_number").cast("string").alias("value"),
+            )
+        ),
+    )
+    no_violation = F.array().cast("ARRAY<STRUCT<rule: STRING, severity: STRING, field: STRING, value: STRING>>")
+    judged = lines.withColumn(VIOLATIONS, F.concat(VIOLATIONS, F.coalesce(repeated, no_violation))).where(
+        (F.size(VIOLATIONS) > 0) & ~F.col("_repeats_content")
+    )
+    has_key = F.col("branch_id").isNotNull() & F.col("receipt_id").isNotNull()
+    receipt = F.concat_ws("/", *(F.coalesce(name, F.lit("-")) for name in ("branch_id", "register_id", "closing_id", "receipt_id")))
+    place = F.concat_ws("#", "_file", "_row")
+    is_line = F.col("_violation.field").isin(*_LINE_ONLY, "(record)")
+    line = F.concat_ws("/", receipt, F.coalesce(F.col("line_number").cast("string"), F.concat(F.lit("row "), "_row")))
+    exploded = judged.select("*", F.posexplode(VIOLATIONS).alias("_position", "_violation")).withColumns(
+        {
+            "entity": F.when(is_line, "receipt_line").otherwise("receipt"),
+            "record_key": F.when(~has_key, place).when(is_line, line).otherwise(receipt),
+        }
+    )
+    first_error = F.array_position(F.transform(VIOLATIONS, lambda v: v["severity"]), "error") - 1
+    counts_amount = (first_error == F.col("_position")) | (F.col("_violation.severity") == "warning")
+    found = exploded.select(
+        *_identity("source", "entity", "record_key"),
+        "branch_id",
+        "business_date",
+        F.when(counts_amount, F.col("gross_amount")).alias("amount"),
+        F.struct("_row", "_file", F.col("_violation.field").alias("field"), F.col("_violation.value").alias("value")).alias("_at"),
+    )
+    grouped = found.groupBy("exception_id", "rule", "severity", "source", "entity", "record_key").agg(
+        F.min("branch_id").alias("branch_id"),
+        F.min("business_date").alias("business_date"),
+        F.sum("amount").cast("DECIMAL(18,2)").alias("amount"),
+        F.min("_at").alias("_at"),
+    )
+    at = {"file": "_file", "row": "_row", "field": "field", "value": "value"}
+    context = _context("rule", **{name: F.col(f"_at.{column}") for name, column in at.items()})
+    return grouped.withColumn("context", context).select(*FOUND_COLUMNS)
+
+
+def of_master_data(records: DataFrame, entity: str, key: str) -> DataFrame:
+    """Exceptions of product or branch records."""
+    exploded = records.withColumn("_violation", F.explode(VIOLATIONS)).withColumns(
+        {"entity": F.lit(entity), "record_key": F.coalesce(key, F.concat_ws("#", "_file", "_row"))}
+    )
+    branch = F.col("branch_id") if entity == "branch" else F.lit(None).cast("string")
+    found = exploded.select(
+        *_identity("source", "entity", "record_key"),
+        branch.alias("branch_id"),
+        F.lit(None).cast("date").alias("business_date"),
+        F.lit(None).cast("DECIMAL(18,2)").alias("amount"),
+        _context(file=F.col("_file"), row=F.col("_row"), field=F.col("_violation.field"), value=F.col("_violation.value")),
+    )
+    return found.dropDuplicates(["exception_id"])
+
+
+def of_files(ledger: DataFrame) -> DataFrame:
+    """Exceptions of files that were rejected as a whole; gone when the path is delivered again and loads."""
+    loaded_again = ledger.where("status <> 'rejected'").select("path").distinct()
+    rejected = ledger.where("status = 'rejected'").join(loaded_again, on="path", how="left_anti")
+    newest = rejected.groupBy("path").agg(F.max_by(F.struct("source", "reason"), "loaded_at").alias("_last"))
+    rule = F.when(F.col("_last.source").isNull(), "file_unmatched").otherwise("file_rejected")
+    judged = newest.select(
+        F.struct(rule.alias("rule"), F.lit("error").alias("severity")).alias("_violation"),
+        F.col("_last.source").alias("source"),
+        F.lit("file").alias("entity"),
+        F.col("path").alias("record_key"),
+        F.col("_last.reason").alias("_reason"),
+    )
+    return judged.select(
+        *_identity("source", "entity", "record_key"),
+        F.lit(None).cast("string").alias("branch_id"),
+        F.lit(None).cast("date").alias("business_date"),
+        F.lit(None).cast("DECIMAL(18,2)").alias("amount"),
+        _context(file=F.col("record_key"), reason=F.col("_reason")),
+    )
+
+
+def of_versions(versions: DataFrame, receipts: DataFrame) -> DataFrame:
+    """Receipts of which two deliveries contradict each other and nothing says which is newer."""
+    conflicts = versions.where("status = 'conflicting'").select("receipt_key", F.col("_file_id").alias("_other_file"), "amount_read")
+    joined = receipts.join(conflicts, on="receipt_key", how="inner")
+    return _of_receipts(
+        joined, "conflicting_versions", "receipt_id", F.col("amount_read").cast("string"), F.col("gross_amount")
+    ).dropDuplicates(["exception_id"])
+
+
+def of_totals(receipts: DataFrame) -> DataFrame:
+    """Receipts whose lines do not add up to the total that the receipt states; the lines count."""
+    differing = receipts.where("stated_gross_amount <> gross_amount")
+    value = F.concat_ws(" instead of ", F.col("stated_gross_amount").cast("string"), F.col("gross_amount").cast("string"))
+    at_stake = (F.col("stated_gross_amount") - F.col("gross_amount")).cast("DECIMAL(18,2)")
+    return _of_receipts(differing, "total_differs", "stated_gross_amount", value, at_stake)
+
+
+def of_payments(receipts: DataFrame, payments: DataFrame) -> DataFrame:
+    """Receipts whose payments do not add up to the receipt; both stay as delivered."""
+    paid = payments.groupBy("receipt_key").agg(F.sum("amount").alias("_paid"))
+    differing = receipts.join(paid, on="receipt_key", how="inner").where("_paid <> gross_amount")
+    value = F.concat_ws(" instead of ", F.col("_paid").cast("string"), F.col("gross_amount").cast("string"))
+    at_stake = (F.col("_paid") - F.col("gross_amount")).cast("DECIMAL(18,2)")
+    return _of_receipts(differing, "payments_differ", "payment_amount", value, at_stake)
+
+
+def _of_receipts(receipts: DataFrame, rule: str, field: str, value: Column, amount: Column) -> DataFrame:
+    parts = ("branch_id", "register_id", "closing_id", "receipt_id")
+    judged = receipts.withColumns(
+        {
+            "_violation": F.struct(F.lit(rule).alias("rule"), F.lit("warning").alias("severity")),
+            "entity": F.lit("receipt"),
+            "record_key": F.concat_ws("/", *(F.coalesce(name, F.lit("-")) for name in parts)),
+        }
+    )
+    return judged.select(
+        *_identity("source", "entity", "record_key"),
+        "branch_id",
+        "business_date",
+        amount.cast("DECIMAL(18,2)").alias("amount"),
+        _context(file=F.col("_file"), row=F.col("_row"), field=F.lit(field), value=value),
+    )
+
+
+def of_products(lines: DataFrame, products: DataFrame) -> DataFrame:
+    """Sold products without master data: kept, listed once each with the amount that they carry."""
+    unknown = lines.where("product_ref IS NOT NULL").groupBy("product_ref").agg(
+        F.sum("gross_amount").cast("DECIMAL(18,2)").alias("amount"),
+        F.min(F.struct("_file", "_row", "source")).alias("_first"),
+    ).join(products, on=F.col("product_ref") == F.col("product_id"), how="left_anti")  # fmt: skip
+    judged = unknown.select(
+        F.struct(F.lit("product_unknown").alias("rule"), F.lit("warning").alias("severity")).alias("_violation"),
+        F.lit(None).cast("string").alias("source"),
+        F.lit("product").alias("entity"),
+        F.col("product_ref").alias("record_key"),
+        "amount",
+        "_first",
+    )
+    return judged.select(
+        *_identity("source", "entity", "record_key"),
+        F.lit(None).cast("string").alias("branch_id"),
+        F.lit(None).cast("date").alias("business_date"),
+        "amount",
+        _context(
+            file=F.col("_first._file"), row=F.col("_first._row"), field=F.lit("product_ref"), value=F.col("record_key")
+        ),
+    )
+
+
+def _identity(source: str, entity: str, record_key: str) -> list[Column]:
+    """The same fault in tomorrow's file is the same exception: its id leaves out the place."""
+    rule = F.col("_violation.rule")
+    return [
+        surrogate_key(rule, source, entity, record_key).alias("exception_id"),
+        rule.alias("rule"),
+        F.col("_violation.severity").alias("severity"),
+        F.col(source).alias("source"),
+        F.col(entity).alias("entity"),
+        F.col(record_key).alias("record_key"),
+    ]
+
+
+def _context(rule: str = "_violation.rule", **facts: Column) -> Column:
+    """What a person needs to find and mend the fault, as JSON."""
+    remedies = F.create_map(*(F.lit(text) for pair in REMEDIES.items() for text in pair))
+    parts = [value.alias(name) for name, value in facts.items()]
+    return F.to_json(F.struct(*parts, F.col(rule).alias("rule"), F.try_element_at(remedies, F.col(rule)).alias("remedy"))).alias("context")
+
+
+def merge(existing: DataFrame, found: DataFrame, sources: Sequence[Source], run_id: str, seen_at: str) -> DataFrame:
+    """The exceptions after a run: what is still found stays, what is gone is resolved, what came back is open again.
+
+    A waived exception stays waived. ``seen_at`` is the instant from which the due time counts.
+    """
+    old = existing.alias("old")
+    new = found.alias("new")
+    joined = old.join(new, on=F.col("old.exception_id") == F.col("new.exception_id"), how="full_outer")
+    is_found = F.col("new.exception_id").isNotNull()
+    is_known = F.col("old.exception_id").isNotNull()
+    was_resolved = F.col("old.status") == "resolved"
+    status = (
+        F.when(~is_known, "open")
+        .when(F.col("old.status") == "waived", "waived")
+        .when(is_found, "open")
+        .otherwise("resolved")
+    )
+    is_gone = is_known & ~is_found & (F.col("old.status") == "open")
+    stays_resolved = was_resolved & ~is_found
+    owner, due = _owners(sources), _due(sources, seen_at)
+    columns = {name: F.when(is_found, F.col(f"new.{name}")).otherwise(F.col(f"old.{name}")) for name in FOUND_COLUMNS}
+    columns |= {
+        "owner": F.when(is_known, F.col("old.owner")).otherwise(owner),
+        "assigned_to": F.col("old.assigned_to"),
+        "due_at": F.when(is_known & ~(was_resolved & is_found), F.col("old.due_at")).otherwise(due),
+        "escalate_to": F.col("old.escalate_to"),
+        "status": status,
+        "first_seen_run": F.coalesce("old.first_seen_run", F.lit(run_id)),
+        "resolved_run": F.when(is_gone, F.lit(run_id)).when(stays_resolved, F.col("old.resolved_run")),
+        "resolution": F.when(is_gone, F.lit("repaired")).when(~is_found | (F.col("old.status") == "waived"), F.col("old.resolution")),
+        "reason": F.col("old.reason"),
+        "decided_by": F.col("old.decided_by"),
+        "decided_at": F.col("old.decided_at"),
+    }
+    return EXCEPTION.conform(joined.select(*(column.alias(name) for name, column in columns.items())))
+
+
+def _owners(sources: Sequence[Source]) -> Column:
+    cases = (F.when(F.col("new.source") == source.name, source.owner) for source in sources)
+    return F.coalesce(*cases, F.lit("data-steward"))
+
+
+def _due(sources: Sequence[Source], seen_at: str) -> Column:
+    days = F.coalesce(*(F.when(F.col("new.source") == s.name, s.due_days) for s in sources), F.lit(7))
+    start = F.unix_micros(F.lit(seen_at).cast("timestamp"))
+    return F.timestamp_micros(start + days.cast("bigint") * 86_400_000_000)
+
+
+def union(found: Sequence[DataFrame]) -> DataFrame:
+    return reduce(DataFrame.unionByName, found)

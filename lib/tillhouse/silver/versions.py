@@ -1,0 +1,71 @@
+"""Which version of a receipt wins: a function of the records, not of their arrival."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from tillhouse.quality.rules import is_rejected
+from tillhouse.tables.silver import RECEIPT_VERSION
+
+
+def to_versions(lines: DataFrame) -> DataFrame:
+    """One row per receipt and file that delivered it. Every delivered line is counted in exactly one place of one row."""
+    is_repeated = F.col("_repeats_number")
+    is_accepted = ~is_rejected() & ~is_repeated
+    has_key = F.col("branch_id").isNotNull() & F.col("receipt_id").isNotNull()
+    read = F.coalesce("amount_read", F.lit(0))
+
+    def count(condition: Column) -> Column:
+        return F.sum(F.when(condition, 1).otherwise(0))
+
+    def amount(condition: Column) -> Column:
+        return F.sum(F.when(condition, read).otherwise(0)).cast("DECIMAL(38,5)")
+
+    versions = lines.groupBy("receipt_key", "source", "_file_id").agg(
+        F.min("_file").alias("_file"),
+        F.max(has_key).alias("_has_key"),
+        F.max("_version_at").alias("version_at"),
+        F.bit_xor(F.when(~F.col("_repeats_content"), F.col("_line_hash"))).alias("_xor"),
+        count(~F.col("_repeats_content")).alias("_distinct_lines"),
+        count(F.col("_is_first_of_record")).alias("record_count"),
+        count(is_accepted).alias("line_count"),
+        amount(is_accepted).alias("amount_read"),
+        count(is_rejected() & ~is_repeated).alias("rejected_count"),
+        amount(is_rejected() & ~is_repeated).alias("rejected_amount"),
+        count(is_repeated).alias("repeated_count"),
+        amount(is_repeated).alias("repeated_amount"),
+    )
+    return versions.withColumn("content_hash", F.concat_ws("-", F.hex("_xor"), F.col("_distinct_lines")))
+
+
+def rank_versions(versions: DataFrame, files: DataFrame) -> DataFrame:
+    """Mark the version that counts: the newest by the source's own order, else the first loaded.
+
+    Another version with the same content is a duplicate, an older one superseded; where no order is declared or it is
+    equal, contradicting contents are ``conflicting``. ``files`` (file_id, loaded_at) tells which came first.
+    """
+    loaded = files.select(F.col("file_id").alias("_file_id"), "loaded_at")
+    by_order = Window.partitionBy("receipt_key").orderBy(
+        F.col("version_at").desc_nulls_last(), F.col("loaded_at").asc_nulls_last(), "_file", "_file_id"
+    )
+    current = Window.partitionBy("receipt_key").orderBy("_rank").rowsBetween(
+        Window.unboundedPreceding, Window.unboundedFollowing
+    )  # fmt: skip
+    ranked = versions.join(F.broadcast(loaded), on="_file_id", how="left").withColumn("_rank", F.row_number().over(by_order))
+    is_same_content = F.col("content_hash") == F.first("content_hash").over(current)
+    is_older = F.col("version_at") < F.first("version_at").over(current)
+    status = (
+        F.when(~F.col("_has_key"), "unreadable")
+        .when(F.col("_rank") == 1, "current")
+        .when(is_same_content, "duplicate")
+        .when(is_older, "superseded")
+        .otherwise("conflicting")
+    )
+    return RECEIPT_VERSION.conform(ranked.withColumn("status", status))
+
+
+def only_current(lines: DataFrame, versions: DataFrame) -> DataFrame:
+    """Lines of the versions that count."""
+    others = versions.where("status <> 'current'").select("receipt_key", "_file_id")
+    return lines.join(others, on=["receipt_key", "_file_id"], how="left_anti")

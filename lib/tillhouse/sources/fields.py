@@ -1,0 +1,111 @@
+"""The canonical fields that a mapping may fill, by entity. Names follow ARTS and DSFinV-K; docs/sources.md lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FieldType = Literal["text", "code", "amount", "price", "quantity", "integer", "instant", "date", "boolean"]
+
+TRANSACTION_TYPES = ("SALE", "RETURN", "EXCHANGE", "ORDER", "TRAINING", "CANCELLED", "CONTROL", "CASH")
+STATUSES = ("FINAL", "OPEN", "VOIDED")
+LINE_TYPES = (
+    "ITEM", "DISCOUNT", "SURCHARGE", "PRICE_SUBSIDY", "SUBSIDY", "DEPOSIT", "DEPOSIT_REFUND", "SPV_SALE", "SPV_REDEEM",
+    "GIFTCARD_SALE", "GIFTCARD_REDEEM", "TIP_EMPLOYER", "TIP_EMPLOYEE", "RECEIVABLE_CREATED", "RECEIVABLE_SETTLED",
+    "PREPAYMENT_RECEIVED", "PREPAYMENT_SETTLED", "CASH_MOVE", "CATEGORY", "TOTAL",
+)  # fmt: skip
+TENDER_TYPES = ("CASH", "DEBIT", "CREDIT", "EWALLET", "GIFT_CARD", "COUPON", "INVOICE", "OTHER", "NONE")
+FULFILMENTS = ("store", "pickup", "ship")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One canonical field. ``required``: a mapping must fill it, and a record without it is an error."""
+
+    name: str
+    type: FieldType
+    meaning: str
+    required: bool = False
+    personal: bool = False
+    allowed: tuple[str, ...] = ()
+
+
+RECEIPT_FIELDS = (
+    Field("branch_id", "text", "branch number of the chain", required=True),
+    Field("register_id", "text", "till"),
+    Field("closing_id", "text", "till closing (Z number)"),
+    Field("receipt_id", "text", "id of the receipt in its source", required=True),
+    Field("receipt_number", "text", "printed number; may repeat"),
+    Field("transaction_type", "code", "kind of document; derived from the lines if not mapped", allowed=TRANSACTION_TYPES),
+    Field("status", "code", "whether the document is final", allowed=STATUSES),
+    Field("started_at", "instant", "first instant"),
+    Field("ended_at", "instant", "last instant; started_at or ended_at or business_date is needed"),
+    Field("business_date", "date", "trading day, where the source states it"),
+    Field("operator", "text", "who sat at the till; only a keyed token is kept", personal=True),
+    Field("team", "text", "team or department"),
+    Field("channel", "text", "order channel"),
+    Field("fulfilment", "code", "how the goods reach the customer", allowed=FULFILMENTS),
+    Field("currency", "text", "ISO 4217; the branch's currency if not mapped"),
+    Field("card_number", "text", "loyalty card; only a keyed token leaves the vault", personal=True),
+    Field("stated_gross_amount", "amount", "total that the receipt itself states"),
+)
+
+LINE_FIELDS = (
+    Field("line_number", "integer", "number of the line; counted if line_number is ordinal"),
+    Field("line_type", "code", "kind of line; ITEM if not mapped", allowed=LINE_TYPES),
+    Field("product_ref", "text", "article number"),
+    Field("gtin", "text", "GTIN/EAN"),
+    Field("category_ref", "text", "category, for totals per category"),
+    Field("quantity", "quantity", "quantity"),
+    Field("unit", "text", "unit of the quantity; pieces if not mapped"),
+    Field("unit_price", "price", "price of one unit with VAT"),
+    Field("gross_amount", "amount", "amount of the line with VAT, as charged", required=True),
+    Field("net_amount", "amount", "amount without VAT"),
+    Field("tax_amount", "amount", "VAT"),
+    Field("discount_amount", "amount", "discount already contained in gross_amount"),
+    Field("coupon_amount", "amount", "manufacturer coupons tendered for the line"),
+    Field("return_reason", "text", "reason of a return"),
+    Field("parent_line_number", "integer", "line that this one belongs to"),
+    Field("is_void", "boolean", "the line takes back an earlier line of the receipt"),
+)
+
+PAYMENT_FIELDS = (
+    Field("payment_number", "integer", "number of the payment; counted if not mapped"),
+    Field("tender_type", "code", "means of payment", required=True, allowed=TENDER_TYPES),
+    Field("tender_name", "text", "means of payment as the source names it"),
+    Field("payment_amount", "amount", "amount given", required=True),
+    Field("change_amount", "amount", "change given back"),
+)
+
+PRODUCT_FIELDS = (
+    Field("product_id", "text", "product number of the chain", required=True),
+    Field("gtin", "text", "GTIN/EAN"),
+    Field("product_name", "text", "name"),
+    Field("category_l1", "text", "product group, level 1"),
+    Field("category_l2", "text", "product group, level 2"),
+    Field("category_l3", "text", "product group, level 3"),
+    Field("product_line", "text", "product line"),
+    Field("brand", "text", "brand"),
+    Field("price_tier", "text", "price tier"),
+    Field("variant_of", "text", "product that this is a variant of"),
+    Field("is_bundle", "boolean", "sold as a bundle"),
+)
+
+BRANCH_FIELDS = (
+    Field("branch_id", "text", "branch number of the chain", required=True),
+    Field("branch_name", "text", "name"),
+    Field("region", "text", "region"),
+    Field("location", "text", "place"),
+    Field("format", "text", "store format"),
+    Field("time_zone", "text", "IANA time zone", required=True),
+    Field("currency", "text", "ISO 4217"),
+    Field("day_start", "text", "HH:mm at which the trading day begins; 00:00 if not mapped"),
+    Field("opened_on", "date", "first trading day"),
+    Field("closed_on", "date", "last trading day"),
+)
+
+ENTITY_FIELDS: dict[str, tuple[Field, ...]] = {
+    "receipt": RECEIPT_FIELDS + LINE_FIELDS,
+    "product": PRODUCT_FIELDS,
+    "branch": BRANCH_FIELDS,
+}

@@ -1,0 +1,79 @@
+"""A table contract: grain, columns with comments, key and layout as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StructField, StructType
+
+from tillhouse.errors import ContractError
+
+MONTH = "_month"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One Delta table.
+
+    ``columns`` is Spark DDL with ``NOT NULL`` and ``COMMENT``. A ``personal`` table lives under the vault root and has no
+    column statistics, because statistics end up as clear text in the Delta log. An ``open_ended`` table may hold further text
+    columns (bronze keeps every column of an export).
+    """
+
+    schema: Literal["bronze", "silver", "vault", "gold", "ops"]
+    name: str
+    grain: str
+    columns: str
+    key: tuple[str, ...]
+    partition_by: tuple[str, ...] = ()
+    sort_by: tuple[str, ...] = ()
+    personal: bool = False
+    open_ended: bool = False
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def struct(self) -> StructType:
+        schema = DataType.fromDDL(self.columns)
+        assert isinstance(schema, StructType)
+        return schema
+
+    @property
+    def column_names(self) -> list[str]:
+        return self.struct.names
+
+    def conform(self, df: DataFrame) -> DataFrame:
+        """Exactly the columns of the contract, in its order and with its types.
+
+        The month that a table is partitioned by is derived from ``business_date`` here. Nothing is cast: a silent cast is
+        how cents get lost.
+
+        Raises:
+            ContractError: a column is missing or has another type.
+        """
+        if MONTH in self.partition_by and MONTH not in df.columns:
+            df = df.withColumn(MONTH, F.date_format("business_date", "yyyy-MM"))
+        wanted = self.struct
+        missing = [field.name for field in wanted if field.name not in df.columns]
+        if missing:
+            raise ContractError(
+                f"{self.full_name}: columns missing: {', '.join(missing)}. "
+                f"The table builder must select every column of the contract (tables/{self.schema}.py)."
+            )
+        wrong = [
+            f"{field.name} is {df.schema[field.name].dataType.simpleString()} instead of {field.dataType.simpleString()}"
+            for field in wanted
+            if df.schema[field.name].dataType.simpleString() != field.dataType.simpleString()
+        ]
+        if wrong:
+            raise ContractError(f"{self.full_name}: {'; '.join(wrong)}. Cast explicitly in the table builder.")
+        extra = [name for name in df.columns if name not in wanted.names] if self.open_ended else []
+        return df.select(*wanted.names, *extra)
+
+    def field(self, name: str) -> StructField:
+        return self.struct[name]

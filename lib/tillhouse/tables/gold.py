@@ -1,0 +1,202 @@
+"""Gold: the star schema and the branch figures that BI reads."""
+
+from __future__ import annotations
+
+from tillhouse.tables.contract import MONTH, Table
+
+_VALIDITY = """
+        valid_from DATE NOT NULL COMMENT 'first day of this version',
+        valid_to DATE COMMENT 'first day that it no longer holds; NULL while it holds',
+        is_current BOOLEAN NOT NULL COMMENT 'the version that holds now'
+"""
+_MONTH_COLUMN = f"{MONTH} STRING NOT NULL COMMENT 'month of business_date, the partition'"
+
+DIM_BRANCH = Table(
+    schema="gold",
+    name="dim_branch",
+    grain="one row per branch and version",
+    columns=f"""
+        branch_key STRING NOT NULL COMMENT 'surrogate of branch_id and valid_from',
+        branch_id STRING NOT NULL COMMENT 'branch number of the chain',
+        branch_name STRING COMMENT 'name',
+        region STRING COMMENT 'region',
+        location STRING COMMENT 'place',
+        format STRING COMMENT 'store format',
+        time_zone STRING NOT NULL COMMENT 'IANA time zone',
+        currency STRING COMMENT 'ISO 4217',
+        opened_on DATE COMMENT 'first trading day',
+        closed_on DATE COMMENT 'last trading day',
+        {_VALIDITY}
+    """,
+    key=("branch_key",),
+)
+
+DIM_PRODUCT = Table(
+    schema="gold",
+    name="dim_product",
+    grain="one row per product and version; products without master data are listed with is_known false",
+    columns=f"""
+        product_key STRING NOT NULL COMMENT 'surrogate of product_id and valid_from',
+        product_id STRING NOT NULL COMMENT 'product number of the chain',
+        gtin STRING COMMENT 'GTIN/EAN',
+        product_name STRING COMMENT 'name',
+        category_l1 STRING COMMENT 'product group, level 1',
+        category_l2 STRING COMMENT 'product group, level 2',
+        category_l3 STRING COMMENT 'product group, level 3',
+        product_line STRING COMMENT 'product line',
+        brand STRING COMMENT 'brand',
+        price_tier STRING COMMENT 'price tier',
+        variant_of STRING COMMENT 'product that this is a variant of',
+        is_bundle BOOLEAN NOT NULL COMMENT 'sold as a bundle',
+        is_known BOOLEAN NOT NULL COMMENT 'has master data',
+        {_VALIDITY}
+    """,
+    key=("product_key",),
+)
+
+DIM_CUSTOMER = Table(
+    schema="gold",
+    name="dim_customer",
+    grain="one row per customer and version; no name, address, contact or birth date",
+    columns=f"""
+        customer_key STRING NOT NULL COMMENT 'surrogate of customer_id and valid_from',
+        customer_id STRING NOT NULL COMMENT 'random neutral id',
+        customer_type STRING NOT NULL COMMENT 'B2C or B2B',
+        home_branch_id STRING COMMENT 'most purchases in the last 12 months; tie: the most recent',
+        first_purchase_date DATE COMMENT 'first trading day with a purchase, over the whole chain',
+        first_purchase_receipt_key STRING COMMENT 'the receipt of that purchase',
+        company_id STRING COMMENT 'company of a card holder',
+        age_band STRING COMMENT 'age band',
+        postal_area STRING COMMENT 'first digits of the postal code',
+        language STRING COMMENT 'language',
+        {_VALIDITY}
+    """,
+    key=("customer_key",),
+)
+
+DIM_DATE = Table(
+    schema="gold",
+    name="dim_date",
+    grain="one row per date, whole years around the trading days",
+    columns="""
+        date DATE NOT NULL COMMENT 'the day',
+        iso_year INT NOT NULL COMMENT 'ISO 8601 year of the week',
+        iso_week INT NOT NULL COMMENT 'ISO 8601 week',
+        year_month STRING NOT NULL COMMENT 'yyyy-MM',
+        quarter INT NOT NULL COMMENT '1..4',
+        year INT NOT NULL COMMENT 'calendar year',
+        weekday INT NOT NULL COMMENT '1 Monday .. 7 Sunday',
+        is_weekend BOOLEAN NOT NULL COMMENT 'Saturday or Sunday'
+    """,
+    key=("date",),
+)
+
+FCT_RECEIPT = Table(
+    schema="gold",
+    name="fct_receipt",
+    grain="one row per valid receipt (FINAL, and SALE, RETURN or EXCHANGE)",
+    columns=f"""
+        receipt_key STRING NOT NULL COMMENT 'surrogate of the receipt',
+        branch_id STRING NOT NULL COMMENT 'branch that sold',
+        branch_key STRING NOT NULL COMMENT 'version of the branch at business_date',
+        customer_id STRING COMMENT 'customer, NULL unless identified',
+        customer_key STRING COMMENT 'version of the customer at business_date',
+        customer_status STRING NOT NULL COMMENT 'identified, anonymous, unclear or erased',
+        business_date DATE NOT NULL COMMENT 'trading day of the branch',
+        started_at TIMESTAMP COMMENT 'first instant (UTC)',
+        local_hour INT COMMENT 'hour of the day in the branch',
+        register_id STRING COMMENT 'till',
+        team STRING COMMENT 'team or department',
+        channel STRING COMMENT 'order channel',
+        fulfilment STRING COMMENT 'store, pickup or ship',
+        transaction_type STRING NOT NULL COMMENT 'SALE, RETURN or EXCHANGE',
+        return_status STRING NOT NULL COMMENT 'none, partial or full: how much of it came back later',
+        payment_types ARRAY<STRING> COMMENT 'tender types of the receipt, sorted; empty where not delivered',
+        currency STRING NOT NULL COMMENT 'ISO 4217',
+        gross_amount DECIMAL(18,2) NOT NULL COMMENT 'sum of all lines with VAT, deposits and vouchers included',
+        net_amount DECIMAL(18,2) COMMENT 'without VAT',
+        tax_amount DECIMAL(18,2) COMMENT 'VAT',
+        discount_amount DECIMAL(18,2) NOT NULL COMMENT 'discounts on revenue lines; positive on sales',
+        revenue_amount DECIMAL(18,2) NOT NULL COMMENT 'KPI 1: signed sum of the revenue lines',
+        revenue_excl_tax_amount DECIMAL(18,2) COMMENT 'KPI 1 without VAT; NULL where a revenue line does not say',
+        return_amount DECIMAL(18,2) NOT NULL COMMENT 'KPI 2: minus the signed sum of returned lines; positive',
+        sold_item_count DECIMAL(18,3) NOT NULL COMMENT 'KPI 6: pieces sold; a line by weight or volume counts 1',
+        item_count DECIMAL(18,3) NOT NULL COMMENT 'pieces sold minus pieces returned',
+        line_count INT NOT NULL COMMENT 'lines of the receipt',
+        is_basket BOOLEAN NOT NULL COMMENT 'KPI 4: a purchase',
+        is_receipt BOOLEAN NOT NULL COMMENT 'false for day totals, which count in revenue only',
+        source STRING NOT NULL COMMENT 'source that delivered it',
+        receipt_number STRING COMMENT 'printed number',
+        detail_level STRING NOT NULL COMMENT 'lines, categories or totals',
+        {_MONTH_COLUMN}
+    """,
+    key=("receipt_key",),
+    partition_by=(MONTH,),
+    sort_by=("branch_id", "business_date"),
+)
+
+FCT_SALE_LINE = Table(
+    schema="gold",
+    name="fct_sale_line",
+    grain="one row per line of a valid receipt; the sum over is_revenue lines is revenue",
+    columns=f"""
+        receipt_key STRING NOT NULL COMMENT 'the receipt, see gold.fct_receipt',
+        line_number INT NOT NULL COMMENT 'number of the line in the receipt',
+        branch_id STRING NOT NULL COMMENT 'branch that sold',
+        business_date DATE NOT NULL COMMENT 'trading day of the branch',
+        product_key STRING COMMENT 'version of the product; NULL where a line has no product',
+        product_id STRING COMMENT 'product number of the chain',
+        line_type STRING NOT NULL COMMENT 'see silver.receipt_line',
+        is_revenue BOOLEAN NOT NULL COMMENT 'counts in revenue',
+        is_return BOOLEAN NOT NULL COMMENT 'goods that came back, or a line that belongs to them',
+        is_voided BOOLEAN NOT NULL COMMENT 'nothing remains of the line after the voids inside the receipt',
+        quantity DECIMAL(18,3) COMMENT 'signed',
+        item_count DECIMAL(18,3) NOT NULL COMMENT 'signed pieces; a line by weight or volume counts 1',
+        gross_amount DECIMAL(18,2) NOT NULL COMMENT 'signed, with VAT, receipt-level discounts allocated',
+        net_amount DECIMAL(18,2) COMMENT 'signed, without VAT',
+        tax_amount DECIMAL(18,2) COMMENT 'signed VAT',
+        discount_amount DECIMAL(18,2) NOT NULL COMMENT 'discount on the line; positive on sales',
+        {_MONTH_COLUMN}
+    """,
+    key=("receipt_key", "line_number"),
+    partition_by=(MONTH,),
+    sort_by=("branch_id", "business_date"),
+)
+
+KPI_BRANCH_DAY = Table(
+    schema="gold",
+    name="kpi_branch_day",
+    grain="one row per branch, trading day and currency with at least one valid receipt",
+    columns="""
+        branch_id STRING NOT NULL COMMENT 'branch',
+        business_date DATE NOT NULL COMMENT 'trading day',
+        currency STRING NOT NULL COMMENT 'ISO 4217; amounts of different currencies are never added',
+        sales_before_returns DECIMAL(18,2) NOT NULL COMMENT 'KPI 3',
+        return_amount DECIMAL(18,2) NOT NULL COMMENT 'KPI 2',
+        revenue DECIMAL(18,2) NOT NULL COMMENT 'KPI 1, with VAT',
+        revenue_excl_tax DECIMAL(18,2) COMMENT 'KPI 1 without VAT; NULL where not every receipt says',
+        receipts BIGINT NOT NULL COMMENT 'KPI 4',
+        baskets BIGINT NOT NULL COMMENT 'KPI 4',
+        items DECIMAL(18,3) NOT NULL COMMENT 'pieces sold',
+        average_basket DECIMAL(28,12) COMMENT 'KPI 5',
+        items_per_basket DECIMAL(28,12) COMMENT 'KPI 6',
+        customers BIGINT NOT NULL COMMENT 'distinct identified customers with a purchase',
+        new_customers BIGINT NOT NULL COMMENT 'whose first purchase in the whole chain is here and today',
+        returning_customers BIGINT NOT NULL COMMENT 'the other identified ones',
+        identified_revenue DECIMAL(18,2) NOT NULL COMMENT 'revenue of identified receipts',
+        revenue_per_customer DECIMAL(28,12) COMMENT 'identified_revenue / customers',
+        identified_share DECIMAL(28,12) COMMENT 'KPI 7: identified_revenue / revenue',
+        unclear_amount DECIMAL(18,2) NOT NULL COMMENT 'revenue of receipts whose identifiers point to two customers',
+        excluded_amount DECIMAL(18,2) NOT NULL COMMENT 'signed amount kept out by errors',
+        lines_revenue DECIMAL(18,2) NOT NULL COMMENT 'revenue of receipts delivered with lines',
+        lines_share DECIMAL(28,12) COMMENT 'lines_revenue / revenue',
+        discount_amount DECIMAL(18,2) NOT NULL COMMENT 'discounts; positive on sales',
+        return_rate DECIMAL(28,12) COMMENT 'KPI 19: return_amount / sales_before_returns',
+        open_exceptions BIGINT NOT NULL COMMENT 'open exceptions of the branch and day',
+        delivery_status STRING COMMENT 'on_time, late, missing or partial; NULL where no delivery is expected by conf'
+    """,
+    key=("branch_id", "business_date", "currency"),
+    sort_by=("branch_id", "business_date"),
+)
+
+TABLES = (DIM_BRANCH, DIM_PRODUCT, DIM_CUSTOMER, DIM_DATE, FCT_RECEIPT, FCT_SALE_LINE, KPI_BRANCH_DAY)

