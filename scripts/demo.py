@@ -71,8 +71,14 @@ def run_pipeline(out: Path) -> int:
     command += [str(ROOT / "jobs" / "pipeline.py"), "--conf-dir", str(ROOT / "conf")]
     for name in ("lake", "vault", "landing"):
         command += [f"--{name}", str(out / name)]
-    with (out / "run.log").open("ab") as log:
-        return subprocess.run(command, env=environment, stderr=log, check=False).returncode
+    with (out / "run.log").open("a", encoding="utf-8") as log:
+        job = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert job.stdout is not None
+        for line in job.stdout:  # spark-submit merges the job's log into its output; what is no JSON line is for people
+            log.write(line)
+            if not line.startswith("{"):
+                say(f"   {line.rstrip()}")
+        return job.wait()
 
 
 def show(out: Path) -> bool:
@@ -93,7 +99,8 @@ def show(out: Path) -> bool:
                count(DISTINCT business_date) AS days
         FROM kpi_branch_day JOIN dim_branch USING (branch_id) GROUP BY ALL"""
     table("best branches", lake, f"{ranked} ORDER BY revenue DESC, branch_id LIMIT 5")
-    table("weakest branches (open on at least 50 days)", lake, f"{ranked} HAVING days >= 50 ORDER BY revenue, branch_id LIMIT 5")
+    often = "HAVING days >= (SELECT count(DISTINCT business_date) / 2 FROM kpi_branch_day)"
+    table("weakest branches (of those that sold on half of the days)", lake, f"{ranked} {often} ORDER BY revenue, branch_id LIMIT 5")
     table("coverage", lake, """
         SELECT sum(revenue) AS revenue, round(100 * sum(identified_revenue) / sum(revenue), 1) AS identified_percent,
                sum(unclear_amount) AS unclear, sum(excluded_amount) AS excluded,
@@ -102,9 +109,8 @@ def show(out: Path) -> bool:
     table("open exceptions", lake, """
         SELECT rule, severity, owner, count(*) AS open, sum(amount) AS amount
         FROM exception WHERE status = 'open' GROUP BY ALL ORDER BY severity, open DESC""")  # fmt: skip
-    audited = lake.sql("SELECT count(*), count(*) FILTER (ok) FROM run_audit").fetchone()
-    files = lake.sql("SELECT count(*), sum(rows_read) FROM file_ledger WHERE status = 'loaded'").fetchone()
-    assert audited and files
+    audited = lake.sql("SELECT count(*), count(*) FILTER (ok) FROM run_audit").fetchall()[0]
+    files = lake.sql("SELECT count(*), sum(rows_read) FROM file_ledger WHERE status = 'loaded'").fetchall()[0]
     say(f"audit: {audited[1]} of {audited[0]} measures agree; {files[0]} files with {files[1]:,} records loaded, each once\n")
 
     wrong = compare(out, lake)
@@ -128,8 +134,7 @@ def compare(out: Path, lake: duckdb.DuckDBPyConnection) -> bool:
     found = lake.sql("""
         SELECT sum(revenue), sum(baskets)::BIGINT, count(DISTINCT branch_id), count(DISTINCT business_date), count(*),
                sum(discount_amount), (SELECT count(*) FROM dim_product WHERE NOT is_known)
-        FROM kpi_branch_day""").fetchone()
-    assert found is not None
+        FROM kpi_branch_day""").fetchall()[0]
     wanted = (
         ("revenue", Decimal(truth["revenue"])), ("baskets", truth["baskets"]), ("branches", truth["branches"]),
         ("business dates", truth["business_dates"]), ("rows in kpi_branch_day", truth["branch_days"]),

@@ -1,0 +1,113 @@
+"""One Spark session for all tests, and the small chains that they share."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tillhouse import pipeline
+from tillhouse.config import Config, load_config
+from tillhouse.ops.runs import Run, StepResult, new_run_id, utc_now
+from tillhouse.session import open_session
+from tillhouse.store import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from make_demo_exports import make_exports  # noqa: E402 - a script, not a package
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    session = open_session(
+        "tests",
+        {
+            "spark.master": "local[2]",
+            "spark.driver.memory": "3g",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.default.parallelism": "2",
+            "spark.databricks.delta.snapshotPartitions": "1",
+            "spark.ui.enabled": "false",
+        },
+    )
+    yield session
+    session.stop()
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain on disk with its lake, and how to run it."""
+
+    folder: Path
+    conf_dir: Path
+    spark: SparkSession
+
+    @property
+    def lake(self) -> Path:
+        return self.folder / "lake"
+
+    @property
+    def vault(self) -> Path:
+        return self.folder / "vault"
+
+    @property
+    def landing(self) -> Path:
+        return self.folder / "landing"
+
+    @property
+    def truth(self) -> Path:
+        return self.folder / "truth"
+
+    @property
+    def config(self) -> Config:
+        return load_config(self.conf_dir, str(self.lake), str(self.vault), str(self.landing))
+
+    @property
+    def store(self) -> Store:
+        return Store(self.spark, str(self.lake), str(self.vault))
+
+    def run(self, as_of: date | None = None, full: bool = False, now: datetime | None = None) -> list[StepResult]:
+        """All steps, as ``tillhouse run`` does; the audit must agree."""
+        started_at = now or utc_now()
+        job = Run(self.store, self.config, new_run_id(started_at), started_at, as_of, full)
+        results = pipeline.run(job)
+        pipeline.check_audit(job)
+        return results
+
+    def in_folder(self, folder: Path) -> Chain:
+        return replace(self, folder=folder)
+
+    def deliver(self, path: str, content: str | bytes) -> None:
+        """Put a file into the landing area."""
+        target = self.landing / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _token_key() -> None:
+    os.environ["TILLHOUSE_TOKEN_KEY"] = secrets.token_hex(32)
+
+
+@pytest.fixture(scope="session")
+def demo_exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Exports of four branches and four weeks, both till systems among them."""
+    folder = tmp_path_factory.mktemp("demo")
+    make_exports(folder, weeks=4, branches=4, plain=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo_lake(demo_exports: Path, spark: SparkSession) -> Chain:
+    """The small plain demo after one run. Tests only read it."""
+    chain = Chain(demo_exports, ROOT / "conf", spark)
+    chain.run()
+    return chain
