@@ -100,7 +100,9 @@ def show(out: Path) -> bool:
         FROM kpi_branch_day JOIN dim_branch USING (branch_id) GROUP BY ALL"""
     table("best branches", lake, f"{ranked} ORDER BY revenue DESC, branch_id LIMIT 5")
     often = "HAVING days >= (SELECT count(DISTINCT business_date) / 2 FROM kpi_branch_day)"
-    table("weakest branches (of those that sold on half of the days)", lake, f"{ranked} {often} ORDER BY revenue, branch_id LIMIT 5")
+    table(
+        "weakest branches (of those that sold on half of the days)", lake, f"{ranked} {often} ORDER BY revenue, branch_id LIMIT 5"
+    )
     table("coverage", lake, """
         SELECT sum(revenue) AS revenue, round(100 * sum(identified_revenue) / sum(revenue), 1) AS identified_percent,
                sum(unclear_amount) AS unclear, sum(excluded_amount) AS excluded,
@@ -146,7 +148,7 @@ def compare(out: Path, lake: duckdb.DuckDBPyConnection) -> bool:
         wrong |= expected != actual
         say(f"  {name:<30} {actual:>16,}  {'=' if expected == actual else f'DIFFERS from {expected:,}'}")
     for name, columns in (("branch_revenue", "branch_id"), ("branch_day_revenue", "branch_id, business_date::VARCHAR")):
-        rows = lake.sql(f"SELECT {columns}, sum(revenue), sum(baskets)::BIGINT FROM kpi_branch_day GROUP BY ALL").fetchall()
+        rows = lake.sql(f"SELECT {columns}, sum(revenue), sum(baskets)::BIGINT FROM kpi_branch_day GROUP BY ALL").fetchall()  # noqa: S608 - fixed names
         actual_rows = {tuple(map(str, row)) for row in rows}
         with (out / "truth" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
             keys = columns.replace("::VARCHAR", "").split(", ")
@@ -160,11 +162,19 @@ def compare(out: Path, lake: duckdb.DuckDBPyConnection) -> bool:
 def table(title: str, lake: duckdb.DuckDBPyConnection, query: str) -> None:
     """Print a query's rows as aligned text."""
     relation = lake.sql(query)
-    rows = [[f"{value:,}" if isinstance(value, (int, float, Decimal)) else str(value) for value in row] for row in relation.fetchall()]
+    rows = [
+        [f"{value:,}" if isinstance(value, (int, float, Decimal)) else str(value) for value in row] for row in relation.fetchall()
+    ]
     say(title)
     widths = [max(len(name), *(len(row[i]) for row in rows), 0) if rows else len(name) for i, name in enumerate(relation.columns)]
     for row in [list(relation.columns), *rows]:
-        say("  " + "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))))
+        say(
+            "  "
+            + "  ".join(
+                cell.ljust(width) if i == 0 else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+        )
     say("" if rows else "  none\n")
 
 

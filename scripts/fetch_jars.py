@@ -34,7 +34,9 @@ def main() -> int:
         fetched = sorted(jar for jar in (Path(ivy) / "jars").glob("*.jar") if any(name in jar.name for name in NEEDED))
         if len(fetched) != len(NEEDED):
             sys.stderr.write(done.stderr[-4000:])
-            sys.stderr.write(f"\n{coordinates} could not be fetched: found {len(fetched)} of {len(NEEDED)} jars. Check the network.\n")
+            sys.stderr.write(
+                f"\n{coordinates} could not be fetched: found {len(fetched)} of {len(NEEDED)} jars. Check the network.\n"
+            )
             return 1
         for old in target.glob("*delta-*.jar"):
             old.unlink()

@@ -125,9 +125,7 @@ def open_source(data: Path) -> duckdb.DuckDBPyConnection:
 
 def select_chain(con: duckdb.DuckDBPyConnection, weeks: int | None, branches: int | None, seed: int) -> None:
     """Choose the weeks and the stores with the most baskets in them, and describe these stores and their customers."""
-    con.execute(
-        "CREATE TABLE weeks AS SELECT DISTINCT week FROM transactions WHERE week <= coalesce($1, week)", [weeks]
-    )
+    con.execute("CREATE TABLE weeks AS SELECT DISTINCT week FROM transactions WHERE week <= coalesce($1, week)", [weeks])
     baskets_by_store = dict(
         con.execute("SELECT store_id, count(DISTINCT basket_id) FROM transactions GROUP BY store_id").fetchall()
     )

@@ -6,9 +6,10 @@ import argparse
 import json
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import TextIO
 
 from pyspark.sql import DataFrame
 
@@ -60,11 +61,10 @@ def run_job(step: str | None, description: str, arguments: Sequence[str] | None 
     return guarded(lambda: _run(given))
 
 
-def guarded(action: object) -> int:
+def guarded(action: Callable[[], int]) -> int:
     """Exit code of an action: 0 done, 1 failed, 2 wrong usage or conf, 3 a quality gate kept a table from being published."""
-    assert callable(action)
     try:
-        return int(action() or 0)
+        return action()
     except TillhouseError as error:
         _say(f"{type(error).__name__}: {error}", to=sys.stderr)
         return error.exit_code
@@ -180,7 +180,9 @@ def as_table(rows: DataFrame) -> str:
     numeric = [all(line[i][:1].isdigit() or line[i][:1] in "-" for line in cells) for i in range(len(names))]
     lines = [names, ["-" * width for width in widths], *cells]
     return "\n".join(
-        "  ".join(text.rjust(w) if right else text.ljust(w) for text, w, right in zip(line, widths, numeric, strict=True)).rstrip()
+        "  ".join(
+            text.rjust(w) if right else text.ljust(w) for text, w, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
         for line in lines
     )
 
@@ -189,10 +191,10 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     text = str(value)
-    return text.rstrip("0").rstrip(".") if "." in text and len(text.split(".")[-1]) > 6 else text
+    return text.rstrip("0").rstrip(".") if "." in text and len(text.rsplit(".", maxsplit=1)[-1]) > 6 else text
 
 
-def _say(text: str, to: object = None) -> None:
+def _say(text: str, to: TextIO | None = None) -> None:
     stream = to or sys.stdout
-    stream.write(text + "\n")  # type: ignore[attr-defined]
-    stream.flush()  # type: ignore[attr-defined]
+    stream.write(text + "\n")
+    stream.flush()

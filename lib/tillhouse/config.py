@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from tillhouse.errors import ConfigError
 from tillhouse.sources.model import Source
-from tillhouse.strict import StrictModel
+from tillhouse.strict import StrictModel, did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,7 +34,7 @@ class LakeFile(StrictModel):
 class ProductRules(StrictModel):
     """``conf/products.yml``: which lines are counted as one item whatever their quantity."""
 
-    counted_by_line: dict[Literal["category_l1", "category_l2", "category_l3"], tuple[str, ...]] = {}
+    counted_by_line: dict[Literal["category_l1", "category_l2", "category_l3"], tuple[str, ...]] = Field(default_factory=dict)
     piece_units: tuple[str, ...] = ()
 
 
@@ -83,10 +84,11 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """Refuses a key that is written twice; plain YAML would silently take the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is written twice", node.start_mark)
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if (key.tag, key.value) in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is written twice", key.start_mark)
+            seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 
 
@@ -100,10 +102,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         data = yaml.load(path.read_text("utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
         raise ConfigError(f"{path}: file not found; --conf-dir must name a folder like conf/ of this project") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as YAML (UTF-8): {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{path}: not readable as YAML in UTF-8: {error}") from None
     if not isinstance(data, dict):
-        raise ConfigError(f"{path}: must hold keys and values, but holds {type(data).__name__}")
+        raise ConfigError(f"{path}: must hold keys and values, but {'is empty' if data is None else 'holds ' + _kind(data)}")
     return data
 
 
@@ -117,75 +121,104 @@ def read_model(model: type[M], path: Path) -> M:
 
 
 def to_model(model: type[M], data: Mapping[str, Any], origin: str) -> M:
+    """Keys and values as a typed model.
+
+    Raises:
+        ConfigError: as ``read_model``; ``origin`` is named as the file.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = [_fault(model, fault) for fault in error.errors()]
+        faults = [line for fault in error.errors() for line in _told(model, fault)]
         raise ConfigError("\n".join(f"{origin}: {fault}" for fault in faults)) from None
 
 
-def _fault(model: type[BaseModel], fault: Any) -> str:
-    location = [str(part) for part in fault["loc"]]
-    key = ".".join(location) or "(whole file)"
-    if fault["type"] == "extra_forbidden":
-        allowed = _allowed_keys(model, location[:-1])
-        close = difflib.get_close_matches(location[-1], allowed, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"key {key!r} is unknown{hint} Allowed here: {', '.join(allowed)}"
-    if fault["type"] == "missing":
-        return f"key {key!r} is missing; add it"
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"key {key!r}: {message}" + ("" if fault["type"] == "value_error" else f" (found {fault['input']!r})")
+def _told(model: type[BaseModel], fault: ErrorDetails) -> list[str]:
+    """One sentence for each thing that is wrong: key, value, and what is allowed."""
+    location = [str(part) for part in fault["loc"] if part != "[key]"]
+    key, found = ".".join(location), fault["input"]
+    match fault["type"]:
+        case "extra_forbidden" | "invalid_key":
+            allowed = _allowed_keys(model, location[:-1])
+            text = f"is unknown{did_you_mean(location[-1], allowed)}. Allowed here: {', '.join(allowed)}"
+        case "missing":
+            text = "is missing; add it"
+        case "string_type" if found is None:
+            text = "has no value; write a text or remove the key"
+        case "string_type" if isinstance(found, (list, dict)):
+            text = f"must be one text, but is {_kind(found)}"
+        case "string_type":
+            text = f"must be a text, but YAML reads {_kind(found)} here ({found}); write it in quotes"
+        case "tuple_type":
+            text = f"must be a list such as [a, b], but is {_kind(found)}"
+        case "model_type" | "dict_type":
+            allowed = _allowed_keys(model, location)
+            text = f"must hold keys and values, but is {_kind(found)}" + (
+                f". Allowed here: {', '.join(allowed)}" if allowed else ""
+            )
+        case "literal_error":
+            allowed = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
+            text = f"{found!r} is not allowed{did_you_mean(str(found), allowed)}. Allowed: {fault['ctx']['expected']}"
+        case "bool_type" | "bool_parsing":
+            text = f"must be true or false, but is {found!r}"
+        case "value_error":
+            lines = fault["msg"].removeprefix("Value error, ").split("\n")
+            return lines if not location else [f"key {key!r}: {line}" for line in lines]
+        case _:
+            text = f"{fault['msg']}, but is {found!r}"
+    return [f"key {key!r} {text}" if text.startswith(("is ", "has ", "must ")) else f"key {key!r}: {text}"]
 
 
-def _allowed_keys(model: type[BaseModel], location: Iterable[str]) -> list[str]:
-    """Keys that are allowed at a place inside a model; follows optional, tuple and mapping types."""
-    current: Any = model
-    for part in location:
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            by_alias = {field.alias or name: field for name, field in current.model_fields.items()}
-            current = by_alias[part].annotation
-        while not (isinstance(current, type) and issubclass(current, BaseModel)):
-            inner = [arg for arg in get_args(current) if arg not in (type(None), str, ...)]
-            if not inner:
-                return []
-            current = inner[-1]
-            if get_args(current) or (isinstance(current, type) and issubclass(current, BaseModel)):
-                break
-    while not (isinstance(current, type) and issubclass(current, BaseModel)):
-        inner = [arg for arg in get_args(current) if arg not in (type(None), str, ...)]
-        if not inner:
-            return []
-        current = inner[-1]
-    return sorted(field.alias or name for name, field in current.model_fields.items())
+def _kind(value: object) -> str:
+    names = {bool: "a yes/no value", int: "a number", float: "a number", str: "a text", list: "a list", dict: "keys and values"}
+    return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")
 
 
-def load_config(
-    conf_dir: Path, lake: str | None = None, vault: str | None = None, landing: str | None = None
-) -> Config:
+def _allowed_keys(annotation: Any, location: Sequence[str]) -> list[str]:  # noqa: ANN401 - any type that a field can have
+    """The keys that may stand at a place inside a model."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        by_key = {field.alias or name: field.annotation for name, field in annotation.model_fields.items()}
+        if not location:
+            return sorted(by_key)
+        return _allowed_keys(by_key[location[0]], location[1:]) if location[0] in by_key else []
+    inner = get_args(annotation)
+    if get_origin(annotation) is dict:
+        return _allowed_keys(inner[1], location[1:]) if location else []
+    return next((keys for arg in inner if (keys := _allowed_keys(arg, location))), [])
+
+
+def load_config(conf_dir: Path, lake: str | None = None, vault: str | None = None, landing: str | None = None) -> Config:
     """The configuration of a chain: ``lake.yml`` and one file for each source in ``sources/``.
 
     Raises:
         ConfigError: anything is wrong; all faults of a file are named at once.
     """
     lake_file = read_model(LakeFile, conf_dir / "lake.yml")
-    paths = sorted((conf_dir / "sources").glob("*.yml"))
-    if not paths:
-        raise ConfigError(f"{conf_dir / 'sources'}: no source is declared; add one YAML file per source")
-    sources = []
-    for path in paths:
-        source = read_model(Source, path)
-        if source.name != path.stem:
-            raise ConfigError(f"{path}: key 'source': {source.name!r} must equal the file's name {path.stem!r}")
-        sources.append(source)
     return Config(
         lake=lake or os.environ.get("TILLHOUSE_LAKE") or lake_file.lake,
         vault=vault or os.environ.get("TILLHOUSE_VAULT") or lake_file.vault,
         landing=landing or os.environ.get("TILLHOUSE_LANDING") or lake_file.landing,
         token_key_file=lake_file.token_key_file,
-        sources=tuple(sources),
+        sources=_load_sources(conf_dir / "sources"),
         products=read_model(ProductRules, conf_dir / "products.yml"),
     )
+
+
+def _load_sources(folder: Path) -> tuple[Source, ...]:
+    paths = sorted(path for path in folder.glob("*") if path.suffix in (".yml", ".yaml") and not path.name.startswith("."))
+    if not paths:
+        raise ConfigError(f"{folder}: no source is declared; add one YAML file per source")
+    sources: dict[str, Source] = {}
+    for path in paths:
+        if path.suffix == ".yaml":
+            raise ConfigError(f"{path}: would not be read; rename it to {path.stem}.yml")
+        source = read_model(Source, path)
+        if source.name != path.stem:
+            raise ConfigError(f"{path}: key 'source': {source.name!r} must equal the file's name; write source: {path.stem}")
+        other = sources.setdefault(source.file_pattern, source)
+        if other is not source:
+            raise ConfigError(f"{path}: key 'file_pattern' is that of {other.conf_file}; a file belongs to one source")
+    return tuple(sources.values())
 
 
 def fingerprint(*parts: object) -> str:

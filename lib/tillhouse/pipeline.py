@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pyspark.sql import functions as F
+
 from tillhouse.bronze import ingest
 from tillhouse.config import Config, fingerprint
 from tillhouse.errors import ConfigError, TillhouseError
@@ -117,6 +119,7 @@ def run(run: Run, steps: Sequence[Step] = STEPS, show: Callable[[StepResult], No
     """
     store, config = run.store, run.config
     store.create_missing([*ops.TABLES, *silver.TABLES, *vault.TABLES, *gold.TABLES, *_bronze_tables(config)])
+    _refuse_used_run_id(run, steps)
     results: list[StepResult] = []
     measured: list[tuple[str, audit.Measured]] = []
     marks = _watermarks(run)
@@ -131,13 +134,19 @@ def run(run: Run, steps: Sequence[Step] = STEPS, show: Callable[[StepResult], No
             try:
                 if reason:
                     figures = step.run(run)
-                    measured += [(step.name, item) for item in step.audit(run)]
-                    marks[step.name] = {name: (*now[name], print_) for name in now}
-                    _keep_watermarks(run, marks)
+                    found = [] if _did_nothing(step, figures) else step.audit(run)
+                    measured += [(step.name, item) for item in found]
+                    if now and all(item.ok for item in found):  # what does not add up is worked on again by the next run
+                        marks[step.name] = {name: (*now[name], print_) for name in now}
+                        _keep_watermarks(run, marks)
             except Exception as error:
                 seconds = time.monotonic() - clock
-                results.append(StepResult(step.name, "failed", f"{type(error).__name__}: {error}"[:2000], started_at, seconds, {}))
+                # Our own errors hold no personal data; what others print may.
+                text = str(error)[:2000] if isinstance(error, TillhouseError) else "see the log"
+                results.append(StepResult(step.name, "failed", f"{type(error).__name__}: {text}", started_at, seconds, {}))
                 raise
+            finally:
+                store.release()
             status = "done" if reason and not _did_nothing(step, figures) else "unchanged"
             result = StepResult(step.name, status, reason, started_at, time.monotonic() - clock, figures)
             tell("step ends", run_id=run.run_id, step=step.name, status=status, seconds=round(result.seconds, 1), **figures)
@@ -147,6 +156,15 @@ def run(run: Run, steps: Sequence[Step] = STEPS, show: Callable[[StepResult], No
         record_steps(run, results)
     audit.record(run, measured)
     return results
+
+
+def _refuse_used_run_id(run: Run, steps: Sequence[Step]) -> None:
+    """A run's id says which run wrote a row; a step that has ended under it cannot run under it again."""
+    of_run = (F.col("run_id") == run.run_id) & (F.col("status") != "failed")
+    ended = run.store.read(ops.RUN_STEP).where(of_run).select("step").collect()
+    used = sorted({row["step"] for row in ended} & {step.name for step in steps})
+    if used:
+        raise ConfigError(f"run id {run.run_id!r} has been used for {', '.join(used)}; leave --run-id out or give a new one")
 
 
 def _did_nothing(step: Step, figures: Mapping[str, int]) -> bool:
@@ -193,7 +211,9 @@ def _keep_watermarks(run: Run, marks: Mapping[str, Mapping[str, tuple[str, int, 
 
 def check_audit(run: Run) -> None:
     """Raises TillhouseError if a measure of this run's audit does not agree."""
-    broken = run.store.read(ops.RUN_AUDIT).where(f"run_id = '{run.run_id}' AND NOT ok").collect()
+    broken = run.store.read(ops.RUN_AUDIT).where((F.col("run_id") == run.run_id) & ~F.col("ok")).collect()
     if broken:
-        text = "; ".join(f"{row['step']} {row['source'] or ''} {row['measure']}: {row['expected']} <> {row['actual']}" for row in broken)
+        text = "; ".join(
+            f"{row['step']} {row['source'] or ''} {row['measure']}: {row['expected']} <> {row['actual']}" for row in broken
+        )
         raise TillhouseError(f"the audit of run {run.run_id} does not agree: {text}. See ops.run_audit.")

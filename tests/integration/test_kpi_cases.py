@@ -197,7 +197,10 @@ def hand_conf(folder: Path) -> Path:
 
 
 def test_every_document_is_of_the_kind_that_its_remaining_lines_say(hand: Chain) -> None:
-    found = {int(row["receipt_id"]): row["transaction_type"] for row in hand.store.read(silver.RECEIPT).where("branch_id = 'B1'").collect()}
+    found = {
+        int(row["receipt_id"]): row["transaction_type"]
+        for row in hand.store.read(silver.RECEIPT).where("branch_id = 'B1'").collect()
+    }
     wanted = {number: case.kind for number, case in enumerate(CASES.values(), start=1)}
     assert found == wanted
 

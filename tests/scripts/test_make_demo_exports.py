@@ -60,8 +60,7 @@ def erp_lines(out: Path) -> Iterator[Line]:
         for row in read_csv(path, "cp1252", ";"):
             day, month, year = row["Datum"].split(".")
             amount, *discounts, coupon = (
-                Decimal(row[column].replace(",", "."))
-                for column in ("Betrag", "Rabatt", "Aktionsrabatt", "Herstellercoupon")
+                Decimal(row[column].replace(",", ".")) for column in ("Betrag", "Rabatt", "Aktionsrabatt", "Herstellercoupon")
             )
             yield row["Filiale"], f"{year}-{month}-{day}", row["Bonnr"], amount, sum(discounts, Decimal()), coupon
 

@@ -3,135 +3,138 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, Row, SparkSession
 
 from tillhouse.bronze import files
 from tillhouse.bronze.files import Inspection
+from tillhouse.errors import SourceError, TillhouseError
 from tillhouse.sources.model import Source
 from tillhouse.sources.readers import read_records
+from tillhouse.sources.records import Records, column_key
 from tillhouse.store import Store
-from tillhouse.tables import ops
-from tillhouse.tables.bronze import BROKEN, bronze_table
+from tillhouse.tables import Table, ops
+from tillhouse.tables.bronze import TECHNICAL, bronze_table
+
+_CAPTURED = pa.map_(pa.string(), pa.string())
 
 
 def run(store: Store, sources: Sequence[Source], landing: str, run_id: str, started_at: datetime) -> dict[str, int]:
     """Load what is new in the landing area; returns what was counted.
 
-    The ledger is written after the data. A run that was killed in between is recognised by a bronze table that holds files
-    which the ledger does not know; they are entered and not loaded again.
+    The ledger is written last. What a killed run has left behind is known by its run, which the ledger does not name, and
+    is taken back first; then its files are new again.
     """
-    spark = store.spark
-    deliveries = files.list_deliveries(spark, landing, sources)
-    ledger = store.read(ops.FILE_LEDGER).select("source", "path", "file_id", "size_bytes", "modified_at", "status").collect()
-    unmatched_before = {row["path"] for row in ledger if row["source"] is None}
-    known = {(row["path"], row["size_bytes"], row["modified_at"]) for row in ledger if row["path"] not in unmatched_before}
-    new = [d for d in files.news(deliveries, known) if d.source is not None or d.path not in unmatched_before]
-    inspections = files.inspect(spark, new)
-    loaded = {row["file_id"] for row in ledger if row["status"] == "loaded"}
-    inspections = files.with_duplicates(inspections, loaded)
-    to_load = [item for item in inspections if item.status == "loaded" and item.delivery.source is not None]
+    deliveries = files.list_deliveries(store.spark, landing, sources)
+    ledger = store.read(ops.FILE_LEDGER).orderBy("loaded_at", "run_id").collect()
+    seen = {_key(row): files.Seen(row["status"], row["reason"]) for row in ledger}
+    inspections = files.inspect(store.spark, files.news(deliveries, seen))
+    inspections = files.with_duplicates(inspections, {row["file_id"] for row in ledger if row["status"] == "loaded"})
+    inspections = [item for item in inspections if seen.get(item.delivery.key) != files.Seen(item.status, item.reason)]
+    loaded = [item for item in inspections if item.status == "loaded"]
     for source in sources:
-        _load(store, source, [item for item in to_load if item.delivery.source is source], loaded, run_id)
+        table = bronze_table(source.name, source.personal_data)
+        in_ledger = sum(row["rows_read"] for row in ledger if row["status"] == "loaded" and row["source"] == source.name)
+        if store.read(table).count() != in_ledger:  # answered from the log, however long the history
+            _take_back(store, table, "_run_id", ledger)
+        items = [item for item in loaded if item.delivery.source is source and item.rows_read]
+        if items:
+            store.append(table, to_bronze(store.spark, source, items, run_id))
+    if loaded:
+        _take_back(store, ops.FILE_COLUMN, "run_id", ledger)
+        store.append(ops.FILE_COLUMN, _columns(store.spark, loaded, run_id))
     if inspections:
-        store.append(ops.FILE_COLUMN, _columns(spark, to_load, run_id))
-        store.append(ops.FILE_LEDGER, _ledger_rows(spark, inspections, run_id, started_at))
+        store.append(ops.FILE_LEDGER, _ledger_rows(store.spark, inspections, run_id, started_at))
     return {
         "files_new": len(inspections),
-        "files_loaded": len(to_load),
-        "files_duplicate": sum(item.is_duplicate for item in inspections),
+        "files_loaded": len(loaded),
+        "files_duplicate": sum(item.status == "duplicate" for item in inspections),
         "files_rejected": sum(item.status == "rejected" for item in inspections),
-        "rows_read": sum(item.rows_read for item in to_load),
-        "rows_broken": sum(item.rows_broken for item in to_load),
+        "rows_read": sum(item.rows_read for item in loaded),
+        "rows_broken": sum(item.rows_broken for item in loaded),
     }
 
 
-def _load(store: Store, source: Source, items: Sequence[Inspection], loaded: set[str], run_id: str) -> None:
-    table = bronze_table(source.name, source.personal_data)
-    store.create_missing([table])
-    if not items:
-        return
-    in_ledger = {file_id for file_id in loaded}
-    present = {row["_file_id"] for row in store.read(table).select("_file_id").distinct().collect()} - in_ledger
-    missing = [item for item in items if item.file_id not in present]
-    if missing:
-        store.append(table, to_bronze(store.spark, source, missing, run_id))
+def _key(row: Row) -> tuple[str | None, str, int, datetime]:
+    return row["source"], row["path"], row["size_bytes"], row["modified_at"]
+
+
+def _take_back(store: Store, table: Table, run_column: str, ledger: Sequence[Row]) -> None:
+    """Remove the rows of a run that was killed before it could write the ledger.
+
+    Raises:
+        TillhouseError: there are several such runs. Then it is the ledger that is incomplete, and rows would be lost.
+    """
+    rows = store.read(table)
+    unknown = {row[0] for row in rows.select(run_column).distinct().collect()} - {row["run_id"] for row in ledger}
+    if len(unknown) > 1:
+        raise TillhouseError(
+            f"{table.full_name} holds rows of runs that ops.file_ledger does not know: {', '.join(sorted(unknown))}. "
+            "Nothing was changed. Remedy: bring ops.file_ledger back (RESTORE TABLE), or remove the table's folder, which loads "
+            "all of it again from the landing area."
+        )
+    for run_id in unknown:
+        store.replace_where(table, rows.where("false"), f"{run_column} = '{run_id}'")
 
 
 def to_bronze(spark: SparkSession, source: Source, items: Sequence[Inspection], run_id: str) -> DataFrame:
     """The records of sound files as text columns, broken ones with their text and reason."""
-    names = sorted({d.column for item in items for d in item.columns if d.decision != "missing"})
-    facts = {item.delivery.uri: (item.delivery.path, item.file_id, item.delivery.captured) for item in items}
-    technical = ["_file", "_file_id", "_row", "_run_id", "_captured", BROKEN, "_text"]
-    schema = (
-        "_file STRING, _file_id STRING, _row BIGINT, _run_id STRING, _captured MAP<STRING, STRING>, "
-        f"{BROKEN} STRING, _text STRING" + "".join(f", `{name}` STRING" for name in names)
-    )
+    item_of = {item.delivery.uri: item for item in items}
+    found = sorted(decision.column for item in items for decision in item.columns if decision.is_in_table)
+    names = {column_key(name): name for name in found}
+    types = ("STRING", "STRING", "BIGINT", "STRING", "MAP<STRING, STRING>", "STRING", "STRING")
+    columns = [f"{name} {kind}" for name, kind in zip(TECHNICAL, types, strict=True)]
+    schema = ", ".join(columns + [f"`{name}` STRING" for name in names.values()])
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for path, content in zip(batch.column("path").to_pylist(), batch.column("content"), strict=True):
-                records = read_records(content.as_py(), source)
-                file, file_id, captured = facts[path]
-                sound, broken = records.table.num_rows, records.broken
-                total = sound + len(broken)
-                rows = records.rows.to_pylist() + [item.row for item in broken]
-                arrays: list[pa.Array] = [
-                    pa.array([file] * total, pa.string()),
-                    pa.array([file_id] * total, pa.string()),
-                    pa.array(rows, pa.int64()),
-                    pa.array([run_id] * total, pa.string()),
-                    pa.array([list(captured.items())] * total, pa.map_(pa.string(), pa.string())),
-                    pa.array([None] * sound + [item.reason for item in broken], pa.string()),
-                    pa.array([None] * sound + [item.text for item in broken], pa.string()),
-                ]
-                for name in names:
-                    if name in records.table.column_names:
-                        column = records.table.column(name).combine_chunks()
-                        padding = pa.nulls(len(broken), pa.string())
-                        arrays.append(pa.concat_arrays([column, padding]) if broken else column)
-                    else:
-                        arrays.append(pa.nulls(total, pa.string()))
-                yield from pa.Table.from_arrays(arrays, names=technical + names).to_batches(max_chunksize=50_000)
+                item, data = item_of[path], content.as_py()
+                if files.sha256(data) != item.sha256:
+                    raise SourceError(
+                        f"{item.delivery.path} was changed while it was read; nothing was loaded. Remedy: run again."
+                    )
+                yield from _with_lineage(read_records(data, source), item, run_id, names).to_batches(max_chunksize=50_000)
 
     return files.read_bytes(spark, [item.delivery for item in items]).mapInArrow(read, schema)
 
 
+def _with_lineage(records: Records, item: Inspection, run_id: str, names: dict[str, str]) -> pa.Table:
+    """Sound and broken records in one table: first the technical columns, then those of the export."""
+    sound, total = records.table.num_rows, records.rows_read
+    given = {column_key(name): records.table.column(name).combine_chunks() for name in records.columns}
+    empty, filler = pa.nulls(sound, pa.string()), pa.nulls(total - sound, pa.string())
+    broken = records.broken
+    columns = [
+        pa.repeat(pa.scalar(item.delivery.path), total),
+        pa.repeat(pa.scalar(item.file_id), total),
+        pa.concat_arrays([records.rows, pa.array([record.row for record in broken], pa.int64())]),
+        pa.repeat(pa.scalar(run_id), total),
+        pa.array([list(item.delivery.captured.items())], _CAPTURED).take(pa.repeat(pa.scalar(0), total)),
+        pa.concat_arrays([empty, pa.array([record.reason for record in broken], pa.string())]),
+        pa.concat_arrays([empty, pa.array([record.text for record in broken], pa.string())]),
+        *(pa.concat_arrays([given.get(key, empty), filler]) for key in names),
+    ]
+    return pa.Table.from_arrays(columns, names=[*TECHNICAL, *names.values()])
+
+
 def _columns(spark: SparkSession, items: Sequence[Inspection], run_id: str) -> DataFrame:
     rows = [
-        (item.delivery.source.name if item.delivery.source else "", item.file_id, d.column, d.decision, d.field, run_id)
+        (item.delivery.key[0], item.file_id, decision.column, decision.decision, decision.field, run_id)
         for item in items
-        for d in item.columns
+        for decision in item.columns
     ]
     return spark.createDataFrame(rows, ops.FILE_COLUMN.struct)
 
 
 def _ledger_rows(spark: SparkSession, items: Sequence[Inspection], run_id: str, started_at: datetime) -> DataFrame:
-    rows = [
-        (
-            item.delivery.source.name if item.delivery.source else None,
-            item.delivery.path,
-            item.file_id,
-            item.sha256,
-            item.delivery.size_bytes,
-            item.delivery.modified_at,
-            item.status if item.delivery.source else "rejected",
-            item.reason if item.delivery.source else "no source in conf/sources has a file_pattern for this path",
-            item.rows_read if item.status == "loaded" else 0,
-            item.rows_read - item.rows_broken if item.status == "loaded" else 0,
-            item.rows_broken if item.status == "loaded" else 0,
-            item.rows_ignored if item.status == "loaded" else 0,
-            run_id,
-            started_at,
-        )
-        for item in items
-    ]
+    rows = []
+    for item in items:
+        counts = (item.rows_read, item.rows_read - item.rows_broken, item.rows_broken, item.rows_ignored)
+        source, path, size_bytes, modified_at = item.delivery.key
+        what = (source, path, item.file_id, item.sha256, size_bytes, modified_at, item.status, item.reason)
+        when = started_at if started_at.tzinfo else started_at.replace(tzinfo=UTC)
+        rows.append((*what, *(counts if item.status == "loaded" else (0, 0, 0, 0)), run_id, when))
     return spark.createDataFrame(rows, ops.FILE_LEDGER.struct)
-
-
-def records_per_file(bronze: DataFrame) -> DataFrame:
-    """Records that bronze holds of each file."""
-    return bronze.groupBy("_file_id").agg(F.count("*").alias("records"))

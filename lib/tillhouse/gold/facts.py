@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from tillhouse.config import ProductRules
 from tillhouse.gold.dimensions import member_key
 from tillhouse.money import with_largest_remainder
+from tillhouse.sources.fields import GOODS, REVENUE_LINE_TYPES
 from tillhouse.tables.gold import FCT_RECEIPT, FCT_SALE_LINE
 
 RULES_VERSION = 1
 VALID = "status = 'FINAL' AND transaction_type IN ('SALE', 'RETURN', 'EXCHANGE')"
-GOODS = ("ITEM", "CATEGORY", "TOTAL")
 _SPREAD = ("gross_amount", "tax_amount", "discount_amount")
-REVENUE_LINE_TYPES = (*GOODS, "DISCOUNT", "SURCHARGE", "PRICE_SUBSIDY")
 
 
 def to_sale_lines(
     lines: DataFrame,
     receipts: DataFrame,
     products: DataFrame,
-    counted_by_line: Mapping[str, Sequence[str]],
-    piece_units: Sequence[str],
+    rules: ProductRules,
 ) -> DataFrame:
     """One row per line of a valid receipt, receipt-level discounts allocated to the goods.
 
@@ -36,14 +35,12 @@ def to_sale_lines(
     discounted = facts.join(has_discount, on="receipt_key", how="left_semi")
     allocated = plain.unionByName(discounted.transform(with_parents_nature).transform(with_allocated_discounts))
     is_measured = F.lit(False)
-    for level, names in counted_by_line.items():
+    for level, names in rules.counted_by_line.items():
         is_measured = is_measured | F.coalesce(F.col(level).isin(*names), F.lit(False))
-    members = products.select(
-        F.col("product_id").alias("product_ref"), "product_key", is_measured.alias("_is_measured")
-    )
+    members = products.select(F.col("product_id").alias("product_ref"), "product_key", is_measured.alias("_is_measured"))
     joined = allocated.join(F.broadcast(members), on="product_ref", how="left")
     return FCT_SALE_LINE.conform(
-        joined.withColumns({"item_count": _item_count(piece_units)}).withColumnRenamed("product_ref", "product_id")
+        joined.withColumns({"item_count": _item_count(rules.piece_units)}).withColumnRenamed("product_ref", "product_id")
     )
 
 
@@ -76,9 +73,7 @@ def with_parents_nature(lines: DataFrame) -> DataFrame:
     discount = F.col("line_type") == "DISCOUNT"
     whole = Window.partitionBy("receipt_key")
     every = F.collect_list(F.struct("line_number", "product_ref", "is_return", "line_type")).over(whole)
-    parents = F.filter(
-        every, lambda line: (line["line_number"] == F.col("parent_line_number")) & line["line_type"].isin(*GOODS)
-    )
+    parents = F.filter(every, lambda line: (line["line_number"] == F.col("parent_line_number")) & line["line_type"].isin(*GOODS))
     parent = F.try_element_at(parents, F.lit(1))
     return lines.withColumn("_parent", parent).withColumns(
         {
@@ -115,9 +110,7 @@ def with_allocated_discounts(lines: DataFrame) -> DataFrame:
         part = F.coalesce(to_spread * F.col("_weight") / F.col("_total"), F.lit(0)).cast("DECIMAL(38,12)")
         result = result.withColumn(f"_{amount}_part", F.when(F.col("_total") > 0, part).otherwise(0).cast("DECIMAL(38,12)"))
     for amount in _SPREAD:
-        result = result.transform(
-            with_largest_remainder, ["receipt_key", "_lowers_returns"], f"_{amount}_part", ["line_number"]
-        )
+        result = result.transform(with_largest_remainder, ["receipt_key", "_lowers_returns"], f"_{amount}_part", ["line_number"])
     changed = {amount: (F.col(amount) + F.col(f"_{amount}_part")).cast("DECIMAL(18,2)") for amount in _SPREAD}
     changed["discount_amount"] = F.when(F.col("_is_spread"), 0).otherwise(changed["discount_amount"]).cast("DECIMAL(18,2)")
     changed["is_revenue"] = F.col("is_revenue") & ~F.col("_is_spread")
@@ -127,9 +120,7 @@ def with_allocated_discounts(lines: DataFrame) -> DataFrame:
     return result.withColumns(changed).select(*[name for name in lines.columns if name != "_has_parent"])
 
 
-def to_fct_receipts(
-    receipts: DataFrame, sale_lines: DataFrame, payments: DataFrame, party_customers: DataFrame
-) -> DataFrame:
+def to_fct_receipts(receipts: DataFrame, sale_lines: DataFrame, payments: DataFrame, party_customers: DataFrame) -> DataFrame:
     """One row per valid receipt with its customer and the sums of its lines.
 
     ``sale_lines``: gold.fct_sale_line; ``party_customers``: rows of silver.party_customer that hold.
@@ -167,9 +158,7 @@ def _sums(sale_lines: DataFrame) -> DataFrame:
     known_net = F.sum(F.when(revenue & F.col("net_amount").isNotNull(), 1).otherwise(0))
     money = {
         "revenue_amount": F.sum(F.when(revenue, F.col("gross_amount")).otherwise(0)),
-        "revenue_excl_tax_amount": F.when(
-            known_net == revenue_lines, F.sum(F.when(revenue, F.col("net_amount")).otherwise(0))
-        ),
+        "revenue_excl_tax_amount": F.when(known_net == revenue_lines, F.sum(F.when(revenue, F.col("net_amount")).otherwise(0))),
         "return_amount": -F.sum(F.when(goods_back, F.col("gross_amount")).otherwise(0)),
         "discount_amount": F.sum(F.when(revenue, F.col("discount_amount")).otherwise(0)),
     }

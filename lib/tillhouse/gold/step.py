@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.config import ProductRules
 from tillhouse.gold import dimensions, facts
 from tillhouse.quality import expectations
 from tillhouse.quality.expectations import Identity
+from tillhouse.sources.fields import REVENUE_LINE_TYPES
 from tillhouse.store import Store
-from tillhouse.tables import gold, silver
+from tillhouse.tables import Table, gold, silver
 
 
 def run(store: Store, rules: ProductRules, as_of: date | None) -> dict[str, int]:
@@ -26,53 +29,71 @@ def run(store: Store, rules: ProductRules, as_of: date | None) -> dict[str, int]
     lines = store.read(silver.RECEIPT_LINE).where(until)
     branches = dimensions.to_dim_branch(store.read(silver.BRANCH))
     products = store.keep(dimensions.to_dim_product(store.read(silver.PRODUCT), lines))
-    sale_lines = store.keep(
-        facts.to_sale_lines(lines, receipts, products, rules.counted_by_line, rules.piece_units)
-    )
+    sale_lines = store.keep(facts.to_sale_lines(lines, receipts, products, rules))
     fct_receipts = store.keep(
         facts.to_fct_receipts(
             receipts, sale_lines, store.read(silver.RECEIPT_PAYMENT).where(until), store.read(silver.PARTY_CUSTOMER)
         )
     )
-    customers = dimensions.to_dim_customer(fct_receipts)
+    customers = store.keep(dimensions.to_dim_customer(fct_receipts))
 
-    valid = receipts.where(facts.VALID)
-    counted = fct_receipts.agg(
-        F.count("*").alias("receipts"), F.sum("revenue_amount"), F.sum("gross_amount"), F.count_distinct("receipt_key"),
-        F.min("business_date").alias("first"), F.max("business_date").alias("last"),
-    ).first()  # fmt: skip
-    line_sums = sale_lines.agg(
-        F.count("*"), F.count_distinct("receipt_key", "line_number"),
-        F.sum(F.when(F.col("is_revenue"), F.col("gross_amount"))), F.count(F.when(F.expr("product_id IS NOT NULL AND product_key IS NULL"), 1)),
-    ).first()  # fmt: skip
-    silver_sums = valid.agg(F.count("*"), F.sum("gross_amount"), F.sum("line_count")).first()
-    silver_revenue = (
-        lines.join(valid.select("receipt_key"), on="receipt_key", how="left_semi")
-        .where(F.col("line_type").isin(*facts.REVENUE_LINE_TYPES)).agg(F.sum("gross_amount")).first()
-    )  # fmt: skip
-    branchless = fct_receipts.join(branches, on="branch_key", how="left_anti").count()
-    assert counted and line_sums and silver_sums and silver_revenue
+    published = {
+        gold.DIM_BRANCH: branches,
+        gold.DIM_PRODUCT: products,
+        gold.DIM_CUSTOMER: customers,
+        gold.FCT_SALE_LINE: sale_lines,
+        gold.FCT_RECEIPT: fct_receipts,
+    }
+    first_day, last_day, count, revenue = _check(lines, receipts.where(facts.VALID), published)
+    if first_day is not None and last_day is not None:
+        store.overwrite(gold.DIM_DATE, dimensions.to_dim_date(store.spark, first_day, last_day))
+    for table, rows in published.items():
+        store.overwrite(table, rows)
+    return {"receipts": count, "revenue_cents": int((revenue or Decimal(0)) * 100)}
+
+
+def _check(
+    lines: DataFrame, valid: DataFrame, published: Mapping[Table, DataFrame]
+) -> tuple[date | None, date | None, int, Decimal | None]:
+    """Facts agree with silver and with each other; returns first and last trading day, receipts and revenue.
+
+    ``lines``, ``valid``: silver, valid receipts only in the latter; ``published``: what is about to be published.
+    """
+    receipts, sale_lines, branches = published[gold.FCT_RECEIPT], published[gold.FCT_SALE_LINE], published[gold.DIM_BRANCH]
+    is_orphan = F.expr("product_id IS NOT NULL AND product_key IS NULL")
+    revenue = F.when(F.col("is_revenue"), F.col("gross_amount"))
+    receipt = receipts.agg(
+        F.count("*").alias("rows"),
+        F.sum("gross_amount").alias("gross"),
+        F.sum("revenue_amount").alias("revenue"),
+        F.min("business_date").alias("first_day"),
+        F.max("business_date").alias("last_day"),
+    ).collect()[0]
+    line = sale_lines.agg(
+        F.count("*").alias("rows"),
+        F.sum(revenue).alias("revenue"),
+        F.count(F.when(is_orphan, 1)).alias("orphans"),
+    ).collect()[0]
+    given = valid.agg(F.count("*").alias("rows"), F.sum("gross_amount").alias("gross"), F.sum("line_count").alias("lines"))
+    delivered = given.collect()[0]
+    revenue_lines = lines.where(F.col("line_type").isin(*REVENUE_LINE_TYPES))
+    delivered_revenue = revenue_lines.join(valid.select("receipt_key"), on="receipt_key", how="left_semi")
     expectations.expect(
-        store.spark,
+        receipts.sparkSession,
         "gold",
         [
-            Identity("fct_receipt: a row for each valid receipt of silver", silver_sums[0], counted[0]),
-            Identity("fct_receipt: receipt_key is unique", counted[0], counted[3]),
-            Identity("fct_receipt: amounts of silver", silver_sums[1], counted[2]),
-            Identity("fct_receipt: no receipt without branch", 0, branchless),
-            Identity("fct_sale_line: a row for each line of a valid receipt", silver_sums[2], line_sums[0]),
-            Identity("fct_sale_line: receipt_key and line_number are unique", line_sums[0], line_sums[1]),
-            Identity("fct_sale_line: revenue of silver", silver_revenue[0], line_sums[2]),
-            Identity("fct_sale_line: revenue of fct_receipt", counted[1], line_sums[2]),
-            Identity("fct_sale_line: no product without member", 0, line_sums[3]),
+            *(expectations.key_of(table, rows) for table, rows in published.items()),
+            Identity("fct_receipt: a row for each valid receipt of silver", delivered["rows"], receipt["rows"]),
+            Identity("fct_receipt: amounts of silver", delivered["gross"], receipt["gross"]),
+            Identity(
+                "fct_receipt: no receipt without branch", 0, receipts.join(branches, on="branch_key", how="left_anti").count()
+            ),
+            Identity("fct_sale_line: a row for each line of a valid receipt", delivered["lines"], line["rows"]),
+            Identity(
+                "fct_sale_line: revenue of silver", delivered_revenue.agg(F.sum("gross_amount")).collect()[0][0], line["revenue"]
+            ),
+            Identity("fct_sale_line: revenue of fct_receipt", receipt["revenue"], line["revenue"]),
+            Identity("fct_sale_line: no product without member", 0, line["orphans"]),
         ],
     )
-    store.overwrite(gold.DIM_BRANCH, branches)
-    store.overwrite(gold.DIM_PRODUCT, products)
-    store.overwrite(gold.DIM_CUSTOMER, customers)
-    if counted["first"] is not None:
-        store.overwrite(gold.DIM_DATE, dimensions.to_dim_date(store.spark, counted["first"], counted["last"]))
-    store.overwrite(gold.FCT_SALE_LINE, sale_lines)
-    store.overwrite(gold.FCT_RECEIPT, fct_receipts)
-    store.release()
-    return {"receipts": counted[0], "lines": line_sums[0], "revenue_cents": int((counted[1] or Decimal(0)) * 100)}
+    return receipt["first_day"], receipt["last_day"], receipt["rows"], receipt["revenue"]

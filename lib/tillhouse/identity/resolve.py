@@ -19,7 +19,6 @@ def run(store: Store, run_id: str) -> dict[str, int]:
     count = new.count()
     if count:
         store.append(silver.PARTY_CUSTOMER, new)
-    store.release()
     return {"parties_new": count}
 
 

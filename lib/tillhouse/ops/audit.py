@@ -16,7 +16,6 @@ from tillhouse.tables import gold, ops, silver
 from tillhouse.tables.bronze import bronze_table
 
 
-
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Two figures that must agree."""
@@ -60,8 +59,7 @@ def silver_(run: Run) -> list[Measured]:
     for source in run.config.sources_of("receipt"):
         delivered = store.read(bronze_table(source.name, source.personal_data))
         mapped, _ = map_receipt_lines(delivered, source, store.read(silver.BRANCH))
-        read = mapped.agg(F.count("*"), F.sum("gross_amount")).first()
-        assert read is not None
+        read = mapped.agg(F.count("*"), F.sum("gross_amount")).collect()[0]
         lines, amount = kept.get(source.name, (0, Decimal(0)))
         aside, aside_amount = versions.get(source.name, (0, Decimal(0)))
         measured += [
@@ -74,10 +72,9 @@ def silver_(run: Run) -> list[Measured]:
 def gold_(run: Run) -> list[Measured]:
     """Amounts of valid receipts in silver = gold."""
     before = F.lit(True) if run.as_of is None else F.col("business_date") < F.lit(run.as_of)
-    given = run.store.read(silver.RECEIPT).where(VALID).where(before).agg(F.count("*"), F.sum("gross_amount")).first()
-    facts = run.store.read(gold.FCT_RECEIPT).agg(F.count("*"), F.sum("gross_amount"), F.sum("revenue_amount")).first()
-    lines = run.store.read(gold.FCT_SALE_LINE).where("is_revenue").agg(F.sum("gross_amount")).first()
-    assert given and facts and lines
+    given = run.store.read(silver.RECEIPT).where(VALID).where(before).agg(F.count("*"), F.sum("gross_amount")).collect()[0]
+    facts = run.store.read(gold.FCT_RECEIPT).agg(F.count("*"), F.sum("gross_amount"), F.sum("revenue_amount")).collect()[0]
+    lines = run.store.read(gold.FCT_SALE_LINE).where("is_revenue").agg(F.sum("gross_amount")).collect()[0]
     return [
         Measured(None, "receipts: silver = gold", given[0], facts[0]),
         Measured(None, "amount: silver = gold", given[1], facts[1]),
@@ -87,9 +84,8 @@ def gold_(run: Run) -> list[Measured]:
 
 def kpi(run: Run) -> list[Measured]:
     """Revenue of the branches = revenue of the receipts."""
-    facts = run.store.read(gold.FCT_RECEIPT).agg(F.sum("revenue_amount"), F.count(F.when(F.col("is_basket"), 1))).first()
-    days = run.store.read(gold.KPI_BRANCH_DAY).agg(F.sum("revenue"), F.sum("baskets")).first()
-    assert facts and days
+    facts = run.store.read(gold.FCT_RECEIPT).agg(F.sum("revenue_amount"), F.count(F.when(F.col("is_basket"), 1))).collect()[0]
+    days = run.store.read(gold.KPI_BRANCH_DAY).agg(F.sum("revenue"), F.sum("baskets")).collect()[0]
     return [
         Measured(None, "revenue: receipts = branch days", facts[0], days[0]),
         Measured(None, "baskets: receipts = branch days", facts[1], days[1]),

@@ -71,7 +71,5 @@ def tell(message: str, **facts: object) -> None:
 
 def record_steps(run: Run, results: list[StepResult]) -> None:
     """Keep what the steps did in ops.run_step."""
-    rows = [
-        (run.run_id, r.step, r.status, r.reason, r.started_at, r.seconds, dict(r.figures)) for r in results
-    ]
+    rows = [(run.run_id, r.step, r.status, r.reason, r.started_at, r.seconds, dict(r.figures)) for r in results]
     run.store.append(ops.RUN_STEP, run.store.spark.createDataFrame(rows, ops.RUN_STEP.struct))

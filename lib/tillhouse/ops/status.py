@@ -23,6 +23,7 @@ def read(store: Store) -> dict[str, Any]:
     if not store.exists(ops.RUN_STEP):
         raise TillhouseError(f"{store.lake} holds no lake yet; start with `tillhouse run` or scripts/demo")
     steps = store.read(ops.RUN_STEP)
+    step = F.struct("started_at", "step", "status", F.round("seconds", 1).alias("seconds"))
     runs = steps.groupBy("run_id").agg(
         F.min("started_at").alias("started_at"),
         F.round(F.sum("seconds"), 1).alias("seconds"),
@@ -30,7 +31,7 @@ def read(store: Store) -> dict[str, Any]:
         .when(F.max(F.col("status") == "done"), "done")
         .otherwise("unchanged")
         .alias("status"),
-        F.array_sort(F.collect_list(F.struct("started_at", "step", "status", F.round("seconds", 1).alias("seconds")))).alias("steps"),
+        F.array_sort(F.collect_list(step)).alias("steps"),
     )  # fmt: skip
     audit = store.read(ops.RUN_AUDIT)
     newest = audit.groupBy("step", "source", "measure").agg(
@@ -97,10 +98,8 @@ def as_text(report: dict[str, Any]) -> str:
             f"{name.removesuffix('_share')} {float(row[name] or 0):.1%}"
             for name in ("identified_share", "unclear_share", "excluded_share", "lines_share")
         )
-        lines.append(
-            f"  {row['branches']} branches, {row['first_day']} to {row['last_day']}: revenue {row['revenue']:,} {row['currency']};"
-            f" {shares}"
-        )
+        days = f"{row['first_day']} to {row['last_day']}"
+        lines.append(f"  {row['branches']} branches, {days}: revenue {row['revenue']:,} {row['currency']}; {shares}")
     lines += ["", "open exceptions"]
     lines += [
         f"  {row['owner']:<18} {row['severity']:<8} {row['rule']:<22} {row['open']:>8,}  amount {row['amount'] or 0:,}"

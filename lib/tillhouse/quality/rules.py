@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 VIOLATIONS = "_violations"
+REJECTED = "_is_rejected"
 VIOLATION_TYPE = "ARRAY<STRUCT<rule: STRING, severity: STRING, field: STRING, value: STRING>>"
 
 
@@ -26,25 +28,44 @@ class RowRule:
     violated: str
     remedy: str
 
-    def violation(self) -> Column:
-        value = F.expr(self.field).cast("string")
-        return F.when(F.expr(self.violated), violation(self.name, self.severity, self.field, value))
+    def finding(self) -> Finding:
+        return Finding(self.name, self.severity, self.field, F.expr(self.violated), F.expr(self.field).cast("string"))
 
 
-def violation(rule: str, severity: str, field: str, value: Column) -> Column:
-    return F.struct(
-        F.lit(rule).alias("rule"), F.lit(severity).alias("severity"), F.lit(field).alias("field"), value.alias("value")
+@dataclass(frozen=True)
+class Finding:
+    """A violation that a record may have: where ``condition`` is true, it has it, with this value in this field."""
+
+    rule: str
+    severity: str
+    field: str
+    condition: Column
+    value: Column
+
+    def entry(self) -> Column:
+        names = (F.lit(self.rule).alias("rule"), F.lit(self.severity).alias("severity"), F.lit(self.field).alias("field"))
+        return F.when(self.condition, F.struct(*names, self.value.alias("value")))
+
+
+def with_violations(records: DataFrame, rules: Sequence[RowRule], found: Sequence[Finding] = ()) -> DataFrame:
+    """Add all violations of each record, and whether one of them keeps it out.
+
+    Most records have none: conditions are cheap and always asked, the entries are built only where one is true.
+    """
+    findings = [*found, *(rule.finding() for rule in rules)]
+    entries = F.array_compact(F.array(*(finding.entry() for finding in findings)))
+    nothing = F.array().cast(VIOLATION_TYPE)
+    return records.withColumns(
+        {
+            VIOLATIONS: F.when(_any(findings), entries).otherwise(nothing),
+            REJECTED: _any([finding for finding in findings if finding.severity == "error"]),
+        }
     )
 
 
-def with_violations(records: DataFrame, rules: Sequence[RowRule], found: Sequence[Column] = ()) -> DataFrame:
-    """Add all violations of each record: those of the rules and those that reading it has found."""
-    return records.withColumn(VIOLATIONS, F.array_compact(F.array(*found, *(rule.violation() for rule in rules))))
-
-
-def is_rejected() -> Column:
-    """Whether a record has a violation of severity error."""
-    return F.exists(F.col(VIOLATIONS), lambda v: v["severity"] == "error")
+def _any(findings: Sequence[Finding]) -> Column:
+    conditions = (F.coalesce(finding.condition, F.lit(False)) for finding in findings)
+    return reduce(lambda left, right: left | right, conditions, F.lit(False))
 
 
 # What reading a record can find, before any rule is asked.

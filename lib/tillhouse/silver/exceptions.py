@@ -15,7 +15,8 @@ from tillhouse.sources.model import Source
 from tillhouse.tables.silver import EXCEPTION
 
 FOUND_COLUMNS = (
-    "exception_id", "rule", "severity", "source", "entity", "record_key", "branch_id", "business_date", "amount", "context",
+    "exception_id", "rule", "severity", "source", "entity", "record_key", "branch_id", "business_date", "amount", "currency",
+    "context",
 )  # fmt: skip
 _LINE_ONLY = [field.name for field in LINE_FIELDS]
 
@@ -38,7 +39,9 @@ def of_lines(lines: DataFrame) -> DataFrame:
         (F.size(VIOLATIONS) > 0) & ~F.col("_repeats_content")
     )
     has_key = F.col("branch_id").isNotNull() & F.col("receipt_id").isNotNull()
-    receipt = F.concat_ws("/", *(F.coalesce(name, F.lit("-")) for name in ("branch_id", "register_id", "closing_id", "receipt_id")))
+    receipt = F.concat_ws(
+        "/", *(F.coalesce(name, F.lit("-")) for name in ("branch_id", "register_id", "closing_id", "receipt_id"))
+    )
     place = F.concat_ws("#", "_file", "_row")
     is_line = F.col("_violation.field").isin(*_LINE_ONLY, "(record)")
     line = F.concat_ws("/", receipt, F.coalesce(F.col("line_number").cast("string"), F.concat(F.lit("row "), "_row")))
@@ -55,12 +58,16 @@ def of_lines(lines: DataFrame) -> DataFrame:
         "branch_id",
         "business_date",
         F.when(counts_amount, F.col("gross_amount")).alias("amount"),
-        F.struct("_row", "_file", F.col("_violation.field").alias("field"), F.col("_violation.value").alias("value")).alias("_at"),
+        "currency",
+        F.struct("_row", "_file", F.col("_violation.field").alias("field"), F.col("_violation.value").alias("value")).alias(
+            "_at"
+        ),
     )
     grouped = found.groupBy("exception_id", "rule", "severity", "source", "entity", "record_key").agg(
         F.min("branch_id").alias("branch_id"),
         F.min("business_date").alias("business_date"),
         F.sum("amount").cast("DECIMAL(18,2)").alias("amount"),
+        F.min("currency").alias("currency"),
         F.min("_at").alias("_at"),
     )
     at = {"file": "_file", "row": "_row", "field": "field", "value": "value"}
@@ -68,17 +75,18 @@ def of_lines(lines: DataFrame) -> DataFrame:
     return grouped.withColumn("context", context).select(*FOUND_COLUMNS)
 
 
-def of_master_data(records: DataFrame, entity: str, key: str) -> DataFrame:
-    """Exceptions of product or branch records."""
+def of_records(records: DataFrame, entity: str, key: str) -> DataFrame:
+    """Exceptions of records that are no receipt lines: products, branches, payments."""
     exploded = records.withColumn("_violation", F.explode(VIOLATIONS)).withColumns(
         {"entity": F.lit(entity), "record_key": F.coalesce(key, F.concat_ws("#", "_file", "_row"))}
     )
-    branch = F.col("branch_id") if entity == "branch" else F.lit(None).cast("string")
+    branch = F.lit(None).cast("string") if entity == "product" else F.col("branch_id")
     found = exploded.select(
         *_identity("source", "entity", "record_key"),
         branch.alias("branch_id"),
         F.lit(None).cast("date").alias("business_date"),
         F.lit(None).cast("DECIMAL(18,2)").alias("amount"),
+        F.lit(None).cast("string").alias("currency"),
         _context(file=F.col("_file"), row=F.col("_row"), field=F.col("_violation.field"), value=F.col("_violation.value")),
     )
     return found.dropDuplicates(["exception_id"])
@@ -91,7 +99,7 @@ def of_files(ledger: DataFrame) -> DataFrame:
     newest = rejected.groupBy("path").agg(F.max_by(F.struct("source", "reason"), "loaded_at").alias("_last"))
     rule = F.when(F.col("_last.source").isNull(), "file_unmatched").otherwise("file_rejected")
     judged = newest.select(
-        F.struct(rule.alias("rule"), F.lit("error").alias("severity")).alias("_violation"),
+        _violation(rule, "error", "(file)").alias("_violation"),
         F.col("_last.source").alias("source"),
         F.lit("file").alias("entity"),
         F.col("path").alias("record_key"),
@@ -102,13 +110,16 @@ def of_files(ledger: DataFrame) -> DataFrame:
         F.lit(None).cast("string").alias("branch_id"),
         F.lit(None).cast("date").alias("business_date"),
         F.lit(None).cast("DECIMAL(18,2)").alias("amount"),
+        F.lit(None).cast("string").alias("currency"),
         _context(file=F.col("record_key"), reason=F.col("_reason")),
     )
 
 
 def of_versions(versions: DataFrame, receipts: DataFrame) -> DataFrame:
     """Receipts of which two deliveries contradict each other and nothing says which is newer."""
-    conflicts = versions.where("status = 'conflicting'").select("receipt_key", F.col("_file_id").alias("_other_file"), "amount_read")
+    conflicts = versions.where("status = 'conflicting'").select(
+        "receipt_key", F.col("_file_id").alias("_other_file"), "amount_read"
+    )
     joined = receipts.join(conflicts, on="receipt_key", how="inner")
     return _of_receipts(
         joined, "conflicting_versions", "receipt_id", F.col("amount_read").cast("string"), F.col("gross_amount")
@@ -136,7 +147,7 @@ def _of_receipts(receipts: DataFrame, rule: str, field: str, value: Column, amou
     parts = ("branch_id", "register_id", "closing_id", "receipt_id")
     judged = receipts.withColumns(
         {
-            "_violation": F.struct(F.lit(rule).alias("rule"), F.lit("warning").alias("severity")),
+            "_violation": _violation(F.lit(rule), "warning", field),
             "entity": F.lit("receipt"),
             "record_key": F.concat_ws("/", *(F.coalesce(name, F.lit("-")) for name in parts)),
         }
@@ -146,6 +157,7 @@ def _of_receipts(receipts: DataFrame, rule: str, field: str, value: Column, amou
         "branch_id",
         "business_date",
         amount.cast("DECIMAL(18,2)").alias("amount"),
+        "currency",
         _context(file=F.col("_file"), row=F.col("_row"), field=F.lit(field), value=value),
     )
 
@@ -154,14 +166,16 @@ def of_products(lines: DataFrame, products: DataFrame) -> DataFrame:
     """Sold products without master data: kept, listed once each with the amount that they carry."""
     unknown = lines.where("product_ref IS NOT NULL").groupBy("product_ref").agg(
         F.sum("gross_amount").cast("DECIMAL(18,2)").alias("amount"),
+        F.min("currency").alias("currency"),
         F.min(F.struct("_file", "_row", "source")).alias("_first"),
     ).join(products, on=F.col("product_ref") == F.col("product_id"), how="left_anti")  # fmt: skip
     judged = unknown.select(
-        F.struct(F.lit("product_unknown").alias("rule"), F.lit("warning").alias("severity")).alias("_violation"),
+        _violation(F.lit("product_unknown"), "warning", "product_ref").alias("_violation"),
         F.lit(None).cast("string").alias("source"),
         F.lit("product").alias("entity"),
         F.col("product_ref").alias("record_key"),
         "amount",
+        "currency",
         "_first",
     )
     return judged.select(
@@ -169,17 +183,20 @@ def of_products(lines: DataFrame, products: DataFrame) -> DataFrame:
         F.lit(None).cast("string").alias("branch_id"),
         F.lit(None).cast("date").alias("business_date"),
         "amount",
-        _context(
-            file=F.col("_first._file"), row=F.col("_first._row"), field=F.lit("product_ref"), value=F.col("record_key")
-        ),
+        "currency",
+        _context(file=F.col("_first._file"), row=F.col("_first._row"), field=F.lit("product_ref"), value=F.col("record_key")),
     )
+
+
+def _violation(rule: Column, severity: str, field: str) -> Column:
+    return F.struct(rule.alias("rule"), F.lit(severity).alias("severity"), F.lit(field).alias("field"))
 
 
 def _identity(source: str, entity: str, record_key: str) -> list[Column]:
     """The same fault in tomorrow's file is the same exception: its id leaves out the place."""
     rule = F.col("_violation.rule")
     return [
-        surrogate_key(rule, source, entity, record_key).alias("exception_id"),
+        surrogate_key(rule, source, entity, record_key, "_violation.field").alias("exception_id"),
         rule.alias("rule"),
         F.col("_violation.severity").alias("severity"),
         F.col(source).alias("source"),
@@ -192,7 +209,9 @@ def _context(rule: str = "_violation.rule", **facts: Column) -> Column:
     """What a person needs to find and mend the fault, as JSON."""
     remedies = F.create_map(*(F.lit(text) for pair in REMEDIES.items() for text in pair))
     parts = [value.alias(name) for name, value in facts.items()]
-    return F.to_json(F.struct(*parts, F.col(rule).alias("rule"), F.try_element_at(remedies, F.col(rule)).alias("remedy"))).alias("context")
+    return F.to_json(F.struct(*parts, F.col(rule).alias("rule"), F.try_element_at(remedies, F.col(rule)).alias("remedy"))).alias(
+        "context"
+    )
 
 
 def merge(existing: DataFrame, found: DataFrame, sources: Sequence[Source], run_id: str, seen_at: str) -> DataFrame:
@@ -207,10 +226,7 @@ def merge(existing: DataFrame, found: DataFrame, sources: Sequence[Source], run_
     is_known = F.col("old.exception_id").isNotNull()
     was_resolved = F.col("old.status") == "resolved"
     status = (
-        F.when(~is_known, "open")
-        .when(F.col("old.status") == "waived", "waived")
-        .when(is_found, "open")
-        .otherwise("resolved")
+        F.when(~is_known, "open").when(F.col("old.status") == "waived", "waived").when(is_found, "open").otherwise("resolved")
     )
     is_gone = is_known & ~is_found & (F.col("old.status") == "open")
     stays_resolved = was_resolved & ~is_found
@@ -224,7 +240,9 @@ def merge(existing: DataFrame, found: DataFrame, sources: Sequence[Source], run_
         "status": status,
         "first_seen_run": F.coalesce("old.first_seen_run", F.lit(run_id)),
         "resolved_run": F.when(is_gone, F.lit(run_id)).when(stays_resolved, F.col("old.resolved_run")),
-        "resolution": F.when(is_gone, F.lit("repaired")).when(~is_found | (F.col("old.status") == "waived"), F.col("old.resolution")),
+        "resolution": F.when(is_gone, F.lit("repaired")).when(
+            ~is_found | (F.col("old.status") == "waived"), F.col("old.resolution")
+        ),
         "reason": F.col("old.reason"),
         "decided_by": F.col("old.decided_by"),
         "decided_at": F.col("old.decided_at"),

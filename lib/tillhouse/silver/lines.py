@@ -9,13 +9,12 @@ from pyspark.sql import functions as F
 
 from tillhouse.keys import surrogate_key
 from tillhouse.money import with_largest_remainder
-from tillhouse.quality.rules import RECEIPT_RULES, VIOLATIONS, is_rejected, violation, with_violations
-from tillhouse.sources.fields import LINE_FIELDS, RECEIPT_FIELDS
+from tillhouse.quality.rules import RECEIPT_RULES, REJECTED, VIOLATIONS, Finding, with_violations
+from tillhouse.sources.fields import GOODS, LINE_FIELDS, RECEIPT_FIELDS
 from tillhouse.sources.mapping import is_naive, map_receipt_lines
 from tillhouse.sources.model import Source
 
 RULES_VERSION = 1
-MERCHANDISE = ("ITEM", "CATEGORY", "TOTAL")
 _DEFAULT_LINE_TYPE = {"lines": "ITEM", "categories": "CATEGORY", "totals": "TOTAL"}
 _HEADER = [field.name for field in RECEIPT_FIELDS]
 _LINE = [field.name for field in LINE_FIELDS]
@@ -42,17 +41,17 @@ def to_lines(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFram
         found = [*found, _unreadable_children(source)]
     checked = with_violations(keyed.transform(_with_signs, source), RECEIPT_RULES, found)
     names = ["receipt_key", "source", *_HEADER, *_LINE, "local_hour", "is_time_ambiguous", "detail_level", "is_day_total"]
-    return checked.select(*names, "amount_read", *TECHNICAL, VIOLATIONS)
+    return checked.select(*names, "amount_read", *TECHNICAL, VIOLATIONS, REJECTED)
 
 
 def union_sources(lines: list[DataFrame]) -> DataFrame:
     return reduce(DataFrame.unionByName, lines)
 
 
-def _unreadable_children(source: Source) -> Column:
+def _unreadable_children(source: Source) -> Finding:
     assert source.lines is not None
     broken = F.col("_broken").isNull() & F.col("_children_broken")
-    return F.when(broken, violation("field_missing", "error", source.lines.path, F.lit(None).cast("string")))
+    return Finding("field_missing", "error", source.lines.path, broken, F.lit(None).cast("string"))
 
 
 def _with_defaults(lines: DataFrame, source: Source) -> DataFrame:
@@ -84,7 +83,7 @@ def _with_trading_day(lines: DataFrame, source: Source) -> DataFrame:
     dated = lines.withColumns(
         {
             "local_hour": F.pmod(F.floor(local_micros / 3_600_000_000), F.lit(24)).cast("int"),
-            "is_time_ambiguous": F.coalesce(_comes_twice(instant, source), F.lit(False)),
+            "is_time_ambiguous": F.coalesce(_comes_twice(instant, local_micros, source), F.lit(False)),
             "business_date": F.coalesce(stated, F.when(known, day)),
         }
     )
@@ -94,15 +93,15 @@ def _with_trading_day(lines: DataFrame, source: Source) -> DataFrame:
     return dated
 
 
-def _comes_twice(instant: Column, source: Source) -> Column:
+def _comes_twice(instant: Column, local_micros: Column, source: Source) -> Column:
     """Whether a naive local time lies in the hour that the end of summer time repeats (the earlier instant was taken)."""
     if source.timezone == "UTC":
         return F.lit(False)
-    text = F.coalesce("_text_ended_at", "_text_started_at")
     zone = F.col("_zone")
+    local = local_micros if source.timezone == "branch" else F.unix_micros(F.from_utc_timestamp(instant, zone))
     an_hour_later = F.timestamp_micros(F.unix_micros(instant) + 3_600_000_000)
-    repeated = F.from_utc_timestamp(instant, zone) == F.from_utc_timestamp(an_hour_later, zone)
-    return is_naive(text, source.date_formats) & repeated
+    repeated = F.unix_micros(F.from_utc_timestamp(an_hour_later, zone)) == local
+    return is_naive(F.coalesce("_text_ended_at", "_text_started_at"), source.date_formats) & repeated
 
 
 def _with_line_number(lines: DataFrame, source: Source) -> DataFrame:
@@ -123,25 +122,28 @@ def _with_signs(lines: DataFrame, source: Source) -> DataFrame:
     gross, quantity = F.col("gross_amount"), F.col("quantity")
     match source.sign_rule:
         case "signed":
-            factor = F.lit(1)
+            turns = F.lit(False)
         case "by_quantity":
-            factor = F.when(F.signum(gross) * F.signum(quantity) < 0, -1).otherwise(1)
+            turns = (gross > 0) & (quantity < 0) | (gross < 0) & (quantity > 0)
         case "by_type":
-            factor = F.when((F.col("transaction_type") == "RETURN") & (gross > 0), -1).otherwise(1)
-    signed = (gross * factor).cast("DECIMAL(18,5)")
-    is_negative = F.when(signed != 0, signed < 0).otherwise(F.coalesce(quantity < 0, F.lit(False)))
-    direction = F.when(is_negative, -1).otherwise(1)
-    is_goods = F.col("line_type").isin(*MERCHANDISE)
+            turns = (F.col("transaction_type") == "RETURN") & (gross > 0)
+    turns = F.coalesce(turns, F.lit(False))
+    is_negative = F.when(gross != 0, (gross < 0) != turns).otherwise(F.coalesce(quantity < 0, F.lit(False)))
+    is_goods = F.col("line_type").isin(*GOODS)
+    discount = F.abs(F.coalesce("discount_amount", F.lit(0).cast("DECIMAL(18,5)")))
     return lines.withColumns(
         {
             "amount_read": gross,
-            "gross_amount": signed,
-            "net_amount": (F.col("net_amount") * factor).cast("DECIMAL(18,5)"),
-            "tax_amount": (F.col("tax_amount") * factor).cast("DECIMAL(18,5)"),
-            "quantity": F.when(is_goods, (F.abs(quantity) * direction).cast("DECIMAL(18,3)")).otherwise(quantity),
-            "discount_amount": (F.abs(F.coalesce("discount_amount", F.lit(0))) * direction).cast("DECIMAL(18,5)"),
+            **{name: _negated(F.col(name), turns) for name in ("gross_amount", "net_amount", "tax_amount")},
+            "quantity": F.when(is_goods, _negated(F.abs(quantity), is_negative)).otherwise(quantity),
+            "discount_amount": _negated(discount, is_negative),
         }
     )
+
+
+def _negated(amount: Column, condition: Column) -> Column:
+    """The amount, negated where the condition holds; a product would leave Spark's fast decimals."""
+    return F.when(condition, -amount).otherwise(amount)
 
 
 def with_marks(lines: DataFrame) -> DataFrame:
@@ -174,7 +176,7 @@ def _is_special() -> Column:
 
 def accepted(lines: DataFrame) -> DataFrame:
     """Lines without error and not said twice in their file."""
-    return lines.where(~is_rejected() & ~F.col("_repeats_number"))
+    return lines.where(~F.col(REJECTED) & ~F.col("_repeats_number"))
 
 
 def settle(lines: DataFrame) -> DataFrame:
@@ -194,7 +196,7 @@ def with_voids_netted(lines: DataFrame) -> DataFrame:
 
     All lines stay, so that sums stay; a voided line is neither sold nor returned.
     """
-    is_goods = F.col("line_type").isin(*MERCHANDISE)
+    is_goods = F.col("line_type").isin(*GOODS)
     direction = F.when(F.col("gross_amount") != 0, F.signum("gross_amount")).otherwise(F.signum("quantity"))
     direction = F.when(F.col("is_void"), -direction).otherwise(direction)
     article = F.coalesce("product_ref", "gtin", "category_ref", F.lit(""))
@@ -210,7 +212,7 @@ def with_discounts_signed(lines: DataFrame) -> DataFrame:
     It belongs to its parent line, else to the receipt's goods; on returned goods it lowers the refund.
     """
     whole = Window.partitionBy("receipt_key", "_file_id")
-    is_goods = F.col("line_type").isin(*MERCHANDISE) & ~F.col("is_voided")
+    is_goods = F.col("line_type").isin(*GOODS) & ~F.col("is_voided")
     goods = F.sum(F.when(is_goods, F.col("gross_amount"))).over(whole)
     by_number = F.collect_list(F.struct("line_number", "gross_amount")).over(whole)
     parents = F.filter(by_number, lambda line: line["line_number"] == F.col("parent_line_number"))

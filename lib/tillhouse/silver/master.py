@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from tillhouse.quality.rules import BRANCH_RULES, VIOLATIONS, RowRule, is_rejected, with_violations
+from tillhouse.quality.rules import BRANCH_RULES, REJECTED, VIOLATIONS, RowRule, with_violations
 from tillhouse.sources.fields import BRANCH_FIELDS, PRODUCT_FIELDS, Field
 from tillhouse.sources.mapping import map_records
 from tillhouse.sources.model import Source
@@ -16,8 +16,7 @@ from tillhouse.tables.silver import BRANCH, PRODUCT
 
 def to_product_records(bronze: DataFrame, source: Source) -> DataFrame:
     """Every delivered version of a product, with its violations."""
-    records = _records(bronze, source, PRODUCT_FIELDS, (), {"is_bundle": F.coalesce("is_bundle", F.lit(False))})
-    return records
+    return _records(bronze, source, PRODUCT_FIELDS, (), {"is_bundle": F.coalesce("is_bundle", F.lit(False))})
 
 
 def to_branch_records(bronze: DataFrame, source: Source) -> DataFrame:
@@ -46,7 +45,7 @@ def _records(
     checked = with_violations(mapped.withColumns({"source": F.lit(source.name), **derived}), rules, found)
     names = [field.name for field in fields]
     return checked.select(
-        "source", *names, F.col("_version_at").alias("version_at"), "_file", "_file_id", "_row", VIOLATIONS
+        "source", *names, F.col("_version_at").alias("version_at"), "_file", "_file_id", "_row", VIOLATIONS, REJECTED
     )
 
 
@@ -61,5 +60,5 @@ def to_branches(records: DataFrame) -> DataFrame:
 def _latest(records: DataFrame, key: str) -> DataFrame:
     """The newest sound version of each record by the source's own order; ties go to the first row of the first file."""
     newest = Window.partitionBy(key).orderBy(F.col("version_at").desc_nulls_last(), "_file", "_row")
-    sound = records.where(~is_rejected())
+    sound = records.where(~F.col(REJECTED))
     return sound.withColumn("_rank", F.row_number().over(newest)).where("_rank = 1")

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.keys import surrogate_key
-from tillhouse.silver.lines import MERCHANDISE
+from tillhouse.sources.fields import GOODS
 from tillhouse.tables.silver import PARTY, RECEIPT, RECEIPT_LINE, RECEIPT_PAYMENT
 
 CARD_NUMBER = "card_number"
@@ -33,7 +33,7 @@ def to_headers(lines: DataFrame) -> DataFrame:
 
 def to_totals(lines: DataFrame) -> DataFrame:
     """What the lines of each receipt add up to, and what kinds of lines it has. ``lines``: silver.receipt_line."""
-    is_goods = F.col("line_type").isin(*MERCHANDISE) & ~F.col("is_voided") & ~F.col("is_void")
+    is_goods = F.col("line_type").isin(*GOODS) & ~F.col("is_voided") & ~F.col("is_void")
     is_back = F.when(F.col("gross_amount") != 0, F.col("gross_amount") < 0).otherwise(
         F.coalesce(F.col("quantity") < 0, F.lit(False))
     )

@@ -9,8 +9,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.keys import surrogate_key, with_tokens
-from tillhouse.quality.rules import is_rejected, with_violations
+from tillhouse.quality.rules import REJECTED, VIOLATIONS, with_violations
 from tillhouse.silver import exceptions, lines, master, receipts, versions
+from tillhouse.sources.fields import PAYMENT_FIELDS
 from tillhouse.sources.mapping import map_payments
 from tillhouse.sources.model import Source
 from tillhouse.store import Store
@@ -26,20 +27,17 @@ def run(store: Store, sources: Sequence[Source], token_key: bytes, run_id: str, 
     found = [exceptions.of_files(ledger)]
     if branch_records is not None:
         store.overwrite(silver.BRANCH, master.to_branches(branch_records))
-        found.append(exceptions.of_master_data(branch_records, "branch", "branch_id"))
+        found.append(exceptions.of_records(branch_records, "branch", "branch_id"))
     if product_records is not None:
         store.overwrite(silver.PRODUCT, master.to_products(product_records))
-        found.append(exceptions.of_master_data(product_records, "product", "product_id"))
+        found.append(exceptions.of_records(product_records, "product", "product_id"))
     counted: dict[str, int] = {}
     receipt_sources = [source for source in sources if source.entity == "receipt"]
     if receipt_sources:
         receipt_exceptions, counted = _run_receipts(store, receipt_sources, ledger, token_key)
         found += receipt_exceptions
-    merged = exceptions.merge(
-        store.read(silver.EXCEPTION), exceptions.union(found), sources, run_id, seen_at.isoformat(sep=" ")
-    )
+    merged = exceptions.merge(store.read(silver.EXCEPTION), exceptions.union(found), sources, run_id, seen_at.isoformat(sep=" "))
     store.overwrite(silver.EXCEPTION, merged)
-    store.release()
     return counted
 
 
@@ -78,7 +76,7 @@ def _run_receipts(
     documents = store.read(silver.RECEIPT)
 
     found = [
-        exceptions.of_lines(delivered),
+        exceptions.of_lines(versions.only_current(delivered, ranked)),
         exceptions.of_versions(ranked, documents),
         exceptions.of_totals(documents),
         exceptions.of_products(settled, store.read(silver.PRODUCT)),
@@ -86,19 +84,26 @@ def _run_receipts(
     paid = [source for source in sources if source.payments is not None]
     if paid:
         payments = exceptions.union([_payments(store, source, branches) for source in paid])
-        store.overwrite(silver.RECEIPT_PAYMENT, receipts.to_payments(payments.where(~is_rejected()), documents))
+        payments = versions.only_current(payments, ranked)
+        found.append(exceptions.of_records(payments, "receipt_payment", "_payment"))
+        store.overwrite(silver.RECEIPT_PAYMENT, receipts.to_payments(payments.where(~F.col(REJECTED)), documents))
         found.append(exceptions.of_payments(documents, store.read(silver.RECEIPT_PAYMENT)))
     return found, _count(ranked)
 
 
 def _payments(store: Store, source: Source, branches: DataFrame) -> DataFrame:
     mapped, problems = map_payments(_bronze(store, source), source, branches)
-    keyed = mapped.withColumn("source", F.lit(source.name)).withColumn(
+    assert source.payments is not None
+    payment_fields = {source.payments.path, *(field.name for field in PAYMENT_FIELDS)}  # lines tell the receipt's own faults
+    place = F.concat_ws("/", "branch_id", "receipt_id", F.concat(F.lit("payment "), "_child_position"))
+    keyed = mapped.withColumns({"source": F.lit(source.name), "_payment": place}).withColumn(
         "receipt_key", surrogate_key("source", "branch_id", "register_id", "closing_id", "receipt_id")
     )
-    names = ["receipt_key", "source", "_file", "_file_id", "_row", "_child_position", "payment_number", "tender_type"]
-    judged = with_violations(keyed, (), problems)
-    return judged.select(*names, "tender_name", "payment_amount", "change_amount", "branch_id", "receipt_id", "_violations")
+    names = ["receipt_key", "source", "_file", "_file_id", "_row", "_child_position", "_payment", "payment_number", "tender_type"]
+    judged = with_violations(keyed, (), [problem for problem in problems if problem.field in payment_fields])
+    return judged.select(
+        *names, "tender_name", "payment_amount", "change_amount", "branch_id", "receipt_id", VIOLATIONS, REJECTED
+    )
 
 
 def _count(ranked: DataFrame) -> dict[str, int]:
@@ -108,6 +113,5 @@ def _count(ranked: DataFrame) -> dict[str, int]:
         F.sum("line_count").alias("lines_accepted"),
         F.sum("rejected_count").alias("lines_rejected"),
         F.sum("repeated_count").alias("lines_repeated"),
-    ).first()
-    assert row is not None
+    ).collect()[0]
     return {name: value or 0 for name, value in row.asDict().items()}

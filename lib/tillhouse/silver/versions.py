@@ -5,14 +5,14 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from tillhouse.quality.rules import is_rejected
+from tillhouse.quality.rules import REJECTED
 from tillhouse.tables.silver import RECEIPT_VERSION
 
 
 def to_versions(lines: DataFrame) -> DataFrame:
     """One row per receipt and file that delivered it. Every delivered line is counted in exactly one place of one row."""
     is_repeated = F.col("_repeats_number")
-    is_accepted = ~is_rejected() & ~is_repeated
+    is_accepted = ~F.col(REJECTED) & ~is_repeated
     has_key = F.col("branch_id").isNotNull() & F.col("receipt_id").isNotNull()
     read = F.coalesce("amount_read", F.lit(0))
 
@@ -31,8 +31,8 @@ def to_versions(lines: DataFrame) -> DataFrame:
         count(F.col("_is_first_of_record")).alias("record_count"),
         count(is_accepted).alias("line_count"),
         amount(is_accepted).alias("amount_read"),
-        count(is_rejected() & ~is_repeated).alias("rejected_count"),
-        amount(is_rejected() & ~is_repeated).alias("rejected_amount"),
+        count(F.col(REJECTED) & ~is_repeated).alias("rejected_count"),
+        amount(F.col(REJECTED) & ~is_repeated).alias("rejected_amount"),
         count(is_repeated).alias("repeated_count"),
         amount(is_repeated).alias("repeated_amount"),
     )
@@ -66,6 +66,6 @@ def rank_versions(versions: DataFrame, files: DataFrame) -> DataFrame:
 
 
 def only_current(lines: DataFrame, versions: DataFrame) -> DataFrame:
-    """Lines of the versions that count."""
-    others = versions.where("status <> 'current'").select("receipt_key", "_file_id")
+    """Lines of the versions that count, and those that name no receipt."""
+    others = versions.where("status NOT IN ('current', 'unreadable')").select("receipt_key", "_file_id")
     return lines.join(others, on=["receipt_key", "_file_id"], how="left_anti")

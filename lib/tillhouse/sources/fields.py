@@ -14,13 +14,19 @@ LINE_TYPES = (
     "GIFTCARD_SALE", "GIFTCARD_REDEEM", "TIP_EMPLOYER", "TIP_EMPLOYEE", "RECEIVABLE_CREATED", "RECEIVABLE_SETTLED",
     "PREPAYMENT_RECEIVED", "PREPAYMENT_SETTLED", "CASH_MOVE", "CATEGORY", "TOTAL",
 )  # fmt: skip
+# What is sold or returned, and what else counts in revenue (KPI 1).
+GOODS = ("ITEM", "CATEGORY", "TOTAL")
+REVENUE_LINE_TYPES = (*GOODS, "DISCOUNT", "SURCHARGE", "PRICE_SUBSIDY")
 TENDER_TYPES = ("CASH", "DEBIT", "CREDIT", "EWALLET", "GIFT_CARD", "COUPON", "INVOICE", "OTHER", "NONE")
 FULFILMENTS = ("store", "pickup", "ship")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One canonical field. ``required``: a mapping must fill it, and a record without it is an error."""
+    """One canonical field.
+
+    ``required``: a mapping must fill it, and a record without it is an error. ``identifies``: it is part of the record's key.
+    """
 
     name: str
     type: FieldType
@@ -28,13 +34,19 @@ class Field:
     required: bool = False
     personal: bool = False
     allowed: tuple[str, ...] = ()
+    identifies: bool = False
+
+    @property
+    def is_descriptive(self) -> bool:
+        """Whether a value that cannot be read is a mere gap: no key, day or amount depends on it."""
+        return self.type in ("text", "price") and not self.identifies
 
 
 RECEIPT_FIELDS = (
-    Field("branch_id", "text", "branch number of the chain", required=True),
-    Field("register_id", "text", "till"),
-    Field("closing_id", "text", "till closing (Z number)"),
-    Field("receipt_id", "text", "id of the receipt in its source", required=True),
+    Field("branch_id", "text", "branch number of the chain", required=True, identifies=True),
+    Field("register_id", "text", "till", identifies=True),
+    Field("closing_id", "text", "till closing (Z number)", identifies=True),
+    Field("receipt_id", "text", "id of the receipt in its source", required=True, identifies=True),
     Field("receipt_number", "text", "printed number; may repeat"),
     Field("transaction_type", "code", "kind of document; derived from the lines if not mapped", allowed=TRANSACTION_TYPES),
     Field("status", "code", "whether the document is final", allowed=STATUSES),
@@ -92,7 +104,7 @@ PRODUCT_FIELDS = (
 )
 
 BRANCH_FIELDS = (
-    Field("branch_id", "text", "branch number of the chain", required=True),
+    Field("branch_id", "text", "branch number of the chain", required=True, identifies=True),
     Field("branch_name", "text", "name"),
     Field("region", "text", "region"),
     Field("location", "text", "place"),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tillhouse.quality.rules import violation
+from tillhouse.quality.rules import Finding
 from tillhouse.sources import model
 from tillhouse.sources.fields import LINE_FIELDS, PAYMENT_FIELDS, RECEIPT_FIELDS, Field
-from tillhouse.sources.readers import safe_name
+from tillhouse.sources.records import column_key
 from tillhouse.tables.bronze import BROKEN
 
 LINEAGE = ("_file", "_file_id", "_row", "_run_id")
@@ -19,8 +20,19 @@ SPARK_TYPES = {
     "text": "STRING", "code": "STRING", "amount": "DECIMAL(18,5)", "price": "DECIMAL(18,5)", "quantity": "DECIMAL(18,3)",
     "integer": "INT", "instant": "TIMESTAMP", "date": "DATE", "boolean": "BOOLEAN",
 }  # fmt: skip
-_HAS_OFFSET = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
-_ZONE_LETTERS = set("XxZVOz")
+YES = ("1", "true", "yes", "ja", "y", "j", "x", "wahr")
+NO = ("0", "false", "no", "nein", "n", "-", "falsch")
+
+# Where a name of the export is found in a record: its text, or None if no delivery has ever had it.
+Find = Callable[[str], Column | None]
+
+_ISO_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_ISO_TIME = "[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?"
+_OFFSET = " ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+_ZONE_LETTERS = set("XxZV")
+# Blanks around and inside numbers, those included that do not break a line.
+_BLANK = r"[ \t\u00a0\u202f]"
+_GROUPING_MARKS = {"": "", ".": ".", ",": ",", "'": "'\u2019", " ": " \u00a0\u202f"}
 
 
 @dataclass(frozen=True)
@@ -30,218 +42,246 @@ class _Cell:
     field: Field
     text: Column
     value: Column
-    is_unreadable: Column
-    is_unknown: Column
-    is_required: bool
-    can_fail: bool
+    is_required: bool = False
+    can_fail: bool = False
+    is_unknown: Column | None = None
+    is_list: bool = False
 
 
-def map_records(
-    bronze: DataFrame, source: model.Source, fields: Sequence[Field], zone: Column | None = None
-) -> tuple[DataFrame, list[Column]]:
-    """Typed canonical fields of each record, and the violations that reading finds, as columns over the result.
-
-    ``zone`` is the time zone of naive times (default: that of the mapping).
-    """
-    cells = [
-        _cell(bronze.columns, source, field, source.columns.get(field.name), F.col, zone or F.lit(_zone(source)))
-        for field in fields
-    ]
-    dated = bronze.withColumn("_version_at", version_at(bronze.columns, source))
-    return _with_cells(dated, cells, [*_present(bronze, LINEAGE), BROKEN, "_version_at"])
+def map_records(bronze: DataFrame, source: model.Source, fields: Sequence[Field]) -> tuple[DataFrame, list[Finding]]:
+    """Typed canonical fields of each record, and the violations that reading finds, as columns over the result."""
+    find = _in_columns(bronze)
+    zone = F.lit("UTC" if source.timezone == "branch" else source.timezone)
+    cells = [_cell(field, source.columns.get(field.name), find, source, zone) for field in fields]
+    return _with_cells(_with_version(bronze, source, find), cells, [*LINEAGE, BROKEN], source)
 
 
-def map_receipt_lines(bronze: DataFrame, source: model.Source, branches: DataFrame) -> tuple[DataFrame, list[Column]]:
+def map_receipt_lines(bronze: DataFrame, source: model.Source, branches: DataFrame) -> tuple[DataFrame, list[Finding]]:
     """One typed row per receipt line with its receipt's fields; nested lines are exploded.
 
     ``branches`` (branch_id, time_zone) gives the zone of naive times where the mapping says ``timezone: branch``.
     """
-    zoned = _with_zone(bronze, source, branches)
+    find = find_in_line = _in_columns(bronze)
+    records = bronze.transform(_with_zone, source, branches, find).transform(_with_version, source, find)
     zone = F.col("_zone")
-    cells = [
-        _cell(bronze.columns, source, field, source.columns.get(field.name), F.col, zone) for field in RECEIPT_FIELDS
-    ]
-    columns = source.columns
-    get: Callable[[str], Column] = F.col
-    present = list(bronze.columns)
+    keep = [*LINEAGE, BROKEN, "_zone"]
+    line_columns = source.columns
     if source.lines is not None:
-        zoned = _with_children(zoned, source.lines)
-        columns = source.lines.columns
-        present = _children_names(source.lines)
-
-        def get(name: str) -> Column:
-            return F.col("_child")[name]
-
-    cells += [_cell(present, source, field, columns.get(field.name), get, zone) for field in LINE_FIELDS]
-    keep = [*_present(bronze, LINEAGE), BROKEN, "_version_at", "_zone"]
-    if source.lines is not None:
+        records = _with_children(records, source.lines, find)
+        find_in_line, line_columns = _in_children(source.lines), source.lines.columns
         keep += ["_child_position", "_children_broken"]
-    return _with_cells(zoned.withColumn("_version_at", version_at(zoned.columns, source)), cells, keep)
+    cells = [_cell(field, source.columns.get(field.name), find, source, zone) for field in RECEIPT_FIELDS]
+    cells += [_cell(field, line_columns.get(field.name), find_in_line, source, zone) for field in LINE_FIELDS]
+    return _with_cells(records, cells, keep, source)
 
 
-def map_payments(bronze: DataFrame, source: model.Source, branches: DataFrame) -> tuple[DataFrame, list[Column]]:
-    """One typed row per payment with the fields that name its receipt."""
+def map_payments(bronze: DataFrame, source: model.Source, branches: DataFrame) -> tuple[DataFrame, list[Finding]]:
+    """One typed row per payment with the fields that name its receipt.
+
+    A record without payments has no row; one whose payments cannot be read has one, with a violation.
+    """
     assert source.payments is not None
-    zoned = _with_children(_with_zone(bronze, source, branches), source.payments).where("_child IS NOT NULL")
+    find = _in_columns(bronze)
+    records = bronze.transform(_with_zone, source, branches, find).transform(_with_version, source, find)
+    records = records.where(_first([source.payments.path], find).isNotNull())
+    records = _with_children(records, source.payments, find).where("_child IS NOT NULL OR _children_broken")
     zone = F.col("_zone")
-    names = _children_names(source.payments)
-    cells = [_cell(bronze.columns, source, f, source.columns.get(f.name), F.col, zone) for f in RECEIPT_FIELDS]
-    cells += [
-        _cell(names, source, f, source.payments.columns.get(f.name), lambda name: F.col("_child")[name], zone)
-        for f in PAYMENT_FIELDS
-    ]
-    return _with_cells(zoned, cells, [*_present(bronze, LINEAGE), BROKEN, "_child_position"])
+    cells = [_cell(field, source.columns.get(field.name), find, source, zone) for field in RECEIPT_FIELDS]
+    in_payment = _in_children(source.payments)
+    cells += [_cell(field, source.payments.columns.get(field.name), in_payment, source, zone) for field in PAYMENT_FIELDS]
+    payments, found = _with_cells(records, cells, [*LINEAGE, BROKEN, "_zone", "_child_position", "_children_broken"], source)
+    torn = Finding("field_unreadable", "error", source.payments.path, F.col("_children_broken"), F.lit(None).cast("string"))
+    return payments, [*found, torn]
 
 
-def version_at(present: Sequence[str], source: model.Source) -> Column:
-    """The instant that orders two versions of a record, NULL where the source declares none."""
+def _in_columns(records: DataFrame) -> Find:
+    names = {column_key(name): name for name in records.columns if not name.startswith("_")}
+
+    def find(name: str) -> Column | None:
+        column = names.get(column_key(name))
+        return None if column is None else _text(F.col(f"`{column}`"))
+
+    return find
+
+
+def _in_children(nested: model.Nested) -> Find:
+    positions = {name: position for position, name in enumerate(_child_names(nested))}
+    return lambda name: _text(F.col("_child")[f"_{positions[name]}"])
+
+
+def _child_names(nested: model.Nested) -> list[str]:
+    return list(dict.fromkeys(name for column in nested.columns.values() for name in column.raw_columns))
+
+
+def _text(column: Column) -> Column:
+    """Text without outer blanks; an empty text is missing."""
+    return F.nullif(F.trim(column), F.lit(""))
+
+
+def _with_version(records: DataFrame, source: model.Source, find: Find) -> DataFrame:
+    """Add the instant that orders two versions of a record, NULL where the source declares none, and its text."""
     order = source.version_order
-    if order is None:
-        return F.lit(None).cast("timestamp")
-    text = _captured(order.from_path) if order.from_path else _first(present, order.aliases, F.col)
-    return _instant(text, order.date_formats, F.lit(order.timezone))
+    text, value = F.lit(None).cast("string"), F.lit(None).cast("timestamp")
+    if order is not None:
+        text = _captured(order.from_path) if order.from_path else _first(order.aliases, find)
+        value = _instant(F.col("_text_version"), order.date_formats, F.lit(order.timezone))
+    return records.withColumn("_text_version", text).withColumn("_version_at", value)
 
 
-def _with_cells(records: DataFrame, cells: list[_Cell], keep: list[str]) -> tuple[DataFrame, list[Column]]:
-    texts = records.select(*keep, *_needed(records, keep), *(cell.text.alias(f"_text_{cell.field.name}") for cell in cells))
+def _with_cells(
+    records: DataFrame, cells: Sequence[_Cell], keep: Sequence[str], source: model.Source
+) -> tuple[DataFrame, list[Finding]]:
+    keep = [*(name for name in keep if name in records.columns), "_text_version", "_version_at"]
+    texts = records.select(*keep, *(cell.text.alias(f"_text_{cell.field.name}") for cell in cells))
     typed = texts.withColumns(
         {cell.field.name: cell.value for cell in cells}
-        | {f"_unreadable_{cell.field.name}": cell.is_unreadable for cell in cells}
+        | {
+            f"_unreadable_{cell.field.name}": F.col(f"_text_{cell.field.name}").isNotNull() & cell.value.isNull()
+            for cell in cells
+            if cell.can_fail
+        }
     )
-    return typed, _found(cells)
+    found = _found(cells)
+    if source.version_order is not None:
+        unreadable = F.col(BROKEN).isNull() & F.col("_text_version").isNotNull() & F.col("_version_at").isNull()
+        found.append(Finding("field_unreadable", "warning", "version_order", unreadable, F.col("_text_version")))
+    return typed, found
 
 
-def _needed(records: DataFrame, keep: Sequence[str]) -> list[str]:
-    return [name for name in ("_zone",) if name in records.columns and name not in keep]
-
-
-def _found(cells: Sequence[_Cell]) -> list[Column]:
+def _found(cells: Sequence[_Cell]) -> list[Finding]:
     """Violations found by reading: a broken record, a missing mandatory field, a value that cannot be read."""
     sound = F.col(BROKEN).isNull()
-    found = [F.when(~sound, violation("record_broken", "error", "(record)", F.col(BROKEN)))]
+    found = [Finding("record_broken", "error", "(record)", ~sound, F.col(BROKEN))]
     for cell in cells:
         name = cell.field.name
         text = F.col(f"_text_{name}")
-        value = _masked(text) if cell.field.personal else text
+        shown = _masked(text) if cell.field.personal else F.concat_ws(" + ", text) if cell.is_list else text
         if cell.is_required:
-            missing = violation("field_missing", "error", name, F.lit(None).cast("string"))
-            found.append(F.when(sound & text.isNull(), missing))
+            found.append(Finding("field_missing", "error", name, sound & text.isNull(), F.lit(None).cast("string")))
         if cell.can_fail:
-            severity = "warning" if cell.field.type in ("text", "price") and not cell.is_required else "error"
-            unknown = violation("value_unknown", severity, name, value)
-            unreadable = violation("field_unreadable", severity, name, value)
-            found.append(
-                F.when(sound & F.col(f"_unreadable_{name}"), F.when(cell.is_unknown, unknown).otherwise(unreadable))
-            )
+            is_error = cell.is_required or not cell.field.is_descriptive
+            unreadable = sound & F.col(f"_unreadable_{name}")
+            if cell.is_unknown is not None:
+                found.append(Finding("value_unknown", _severity(is_error), name, unreadable & cell.is_unknown, shown))
+                unreadable = unreadable & ~cell.is_unknown
+            found.append(Finding("field_unreadable", _severity(is_error), name, unreadable, shown))
     return found
 
 
+def _severity(is_error: bool) -> str:
+    return "error" if is_error else "warning"
+
+
 def _masked(text: Column) -> Column:
-    return F.concat(F.lit("***"), F.right(text, F.lit(2)))
+    """Enough to find a personal value in its source, too little to know it."""
+    return F.when(F.length(text) >= 8, F.concat(F.lit("***"), F.right(text, F.lit(2)))).otherwise(F.lit("***"))
 
 
-def _cell(
-    present: Sequence[str],
-    source: model.Source,
-    field: Field,
-    column: model.Column | None,
-    get: Callable[[str], Column],
-    zone: Column,
-) -> _Cell:
+def _cell(field: Field, column: model.Column | None, find: Find, source: model.Source, zone: Column) -> _Cell:
     """How one field is read. A field that is not mapped is NULL."""
-    never = F.lit(False)
     if column is None:
-        nothing = F.lit(None).cast(SPARK_TYPES[field.type])
-        return _Cell(field, F.lit(None).cast("string"), nothing, never, never, False, False)
+        return _Cell(field, F.lit(None).cast("string"), F.lit(None).cast(SPARK_TYPES[field.type]))
+    is_required = field.required or column.required
     if column.sum:
-        return _sum_cell(present, source, field, column, get)
-    if column.from_path:
-        text = _captured(column.from_path)
-    elif column.value is not None:
-        text = F.lit(column.value)
-    elif column.join:
-        text = F.concat_ws(" ", *(_text(get(safe_name(part))) for part in column.join if safe_name(part) in present))
-        text = F.nullif(text, F.lit(""))
-    else:
-        text = _first(present, column.aliases, get)
+        return _sum_cell(field, column, find, source, is_required)
+    text = _origin(column, find)
     if column.default is not None:
         text = F.coalesce(text, F.lit(column.default))
-    named = F.col(f"_text_{field.name}")
+    written = F.col(f"_text_{field.name}")
     values = source.value_maps.get(field.name)
-    translated = _TRANSFORMS[column.transform](named) if column.transform else named
-    is_unknown = never
+    translated = _TRANSFORMS[column.transform](written) if column.transform else written
+    is_unknown = None
     if values:
         pairs = [F.lit(item) for pair in values.items() for item in pair]
-        allowed = F.array(*(F.lit(value) for value in values.values()))
         mapped = F.try_element_at(F.create_map(*pairs), translated)
-        translated = F.coalesce(mapped, F.when(F.array_contains(allowed, translated), translated))
+        translated = F.coalesce(mapped, F.when(translated.isin(*values.values()), translated))
         is_unknown = translated.isNull()
     elif field.allowed:
-        is_unknown = ~named.isin(*field.allowed)
-    value = _typed(translated, field, source, zone)
-    is_free_text = field.type == "text" and not values and not column.transform
-    is_unreadable = never if is_free_text else named.isNotNull() & value.isNull()
-    return _Cell(field, text, value, is_unreadable, is_unknown, field.required or column.required, not is_free_text)
+        is_unknown = ~translated.isin(*field.allowed)
+    can_fail = field.type != "text" or bool(values or column.transform)
+    return _Cell(field, text, _typed(translated, field, source, zone), is_required, can_fail, is_unknown)
 
 
-def _sum_cell(
-    present: Sequence[str], source: model.Source, field: Field, column: model.Column, get: Callable[[str], Column]
-) -> _Cell:
+def _origin(column: model.Column, find: Find) -> Column:
+    """The text of a field as the record has it."""
+    if column.from_path:
+        return _captured(column.from_path)
+    if column.value is not None:
+        return F.lit(column.value)
+    if column.join:
+        parts = [part for name in column.join if (part := find(name)) is not None]
+        return F.nullif(F.concat_ws(" ", *parts), F.lit(""))
+    return _first(column.aliases, find)
+
+
+def _captured(name: str) -> Column:
+    return F.try_element_at(F.col("_captured"), F.lit(name))
+
+
+def _first(names: Sequence[str], find: Find) -> Column:
+    known = [text for name in names if (text := find(name)) is not None]
+    return F.coalesce(*known) if known else F.lit(None).cast("string")
+
+
+def _sum_cell(field: Field, column: model.Column, find: Find, source: model.Source, is_required: bool) -> _Cell:
     """Amounts added up; an empty part counts nothing, an unreadable one makes the sum unreadable."""
-    parts = [_text(get(safe_name(part))) for part in column.sum if safe_name(part) in present]
+    parts = [part for name in column.sum if (part := find(name)) is not None]
     if not parts:
-        return _cell(present, source, field, None, get, F.lit("UTC"))
-    text = F.nullif(F.concat_ws(" + ", *parts), F.lit(""))
-    named = F.split(F.col(f"_text_{field.name}"), r" \+ ")
-    numbers = F.transform(named, lambda part: number(part, source.locale).try_cast(SPARK_TYPES[field.type]))
-    total = F.aggregate(numbers, F.lit(0).cast("DECIMAL(38,5)"), lambda total, part: (total + part).cast("DECIMAL(38,5)"))
-    value = F.when(~F.exists(numbers, lambda part: part.isNull()), total.try_cast(SPARK_TYPES[field.type]))
-    unreadable = F.col(f"_text_{field.name}").isNotNull() & value.isNull()
-    return _Cell(field, text, value, unreadable, F.lit(False), field.required or column.required, True)
+        return _Cell(field, F.lit(None).cast("string"), F.lit(None).cast(SPARK_TYPES[field.type]), is_required)
+    text = F.when(F.coalesce(*parts).isNotNull(), F.array(*parts))
+    written = F.col(f"_text_{field.name}")
+    nothing = F.lit(0).cast(SPARK_TYPES[field.type])
+    amounts = [
+        F.when(written[position].isNull(), nothing).otherwise(
+            number(written[position], source.locale).try_cast(SPARK_TYPES[field.type])
+        )
+        for position in range(len(parts))
+    ]
+    total = reduce(lambda left, right: left + right, amounts)
+    value = F.when(written.isNotNull(), total).try_cast(SPARK_TYPES[field.type])
+    return _Cell(field, text, value, is_required, can_fail=True, is_list=True)
 
 
 def _typed(text: Column, field: Field, source: model.Source, zone: Column) -> Column:
+    value = text
     match field.type:
-        case "text":
-            return text
         case "code":
-            return F.when(text.isin(*field.allowed), text)
+            value = F.when(text.isin(*field.allowed), text)
         case "amount" | "price" | "quantity":
-            return number(text, source.locale).try_cast(SPARK_TYPES[field.type])
+            value = number(text, source.locale).try_cast(SPARK_TYPES[field.type])
         case "integer":
-            return F.when(text.rlike("^[0-9]{1,9}$"), text).try_cast("INT")
+            value = F.when(text.rlike("^[0-9]{1,9}$"), text).try_cast("INT")
         case "instant":
-            return _instant(text, source.date_formats, zone)
+            value = _instant(text, source.date_formats, zone)
         case "date":
-            return _date(text, source.date_formats)
+            value = _date(text, source.date_formats)
         case "boolean":
-            lower = F.lower(text)
-            yes, no = ("1", "true", "yes", "ja", "y", "j", "x"), ("0", "false", "no", "nein", "n", "-")
-            return F.when(lower.isin(*yes), True).when(lower.isin(*no), False)
+            word = F.lower(text)
+            value = F.when(word.isin(*YES), True).when(word.isin(*NO), False)
+    return value
 
 
 def number(text: Column, locale: model.Locale) -> Column:
     """The number in a text as plain digits with a dot, NULL if it is not written as the locale says.
 
-    Minus may stand before or behind, or be written as parentheses; grouping marks only where thousands are.
+    A minus may stand before or behind, or be written as parentheses; grouping marks stand only where thousands are. What
+    may stand beside the number (``strip``) may not stand inside of it: 12€50 is not 1250.
     """
-    for mark in locale.strip:
-        text = F.replace(text, F.lit(mark), F.lit(""))
-    decimal, grouping = _escaped(locale.decimal), _escaped(locale.grouping)
-    plain = rf"^-?[0-9]+({decimal}[0-9]+)?$"
-    grouped = rf"^[+-]?[0-9]{{1,3}}({grouping}[0-9]{{3}})*({decimal}[0-9]+)?$" if locale.grouping else plain
-    minus_first = F.regexp_replace(F.trim(text), r"^\(\s*(.+?)\s*\)$|^(.+?)\s*-$", "-$1$2")
-    compact = F.regexp_replace(minus_first, r"^([+-])\s+", "$1")
-    digits = F.replace(compact, F.lit(locale.grouping), F.lit("")) if locale.grouping else compact
-    signed_plain = rf"^[+-]?[0-9]*({decimal}[0-9]+)?$"
-    return F.when(text.rlike(plain), F.replace(text, F.lit(locale.decimal), F.lit("."))).when(
-        (compact.rlike(grouped) | compact.rlike(signed_plain)) & compact.rlike("[0-9]"),
-        F.replace(digits, F.lit(locale.decimal), F.lit(".")),
+    grouping = _GROUPING_MARKS[locale.grouping]
+    decimal = rf"[{locale.decimal}]"
+    whole = rf"(?:[0-9]{{1,3}}(?:[{grouping}][0-9]{{3}})+|[0-9]+)" if grouping else "[0-9]+"
+    marks = "|".join(rf"\Q{mark.strip()}\E" for mark in locale.strip)
+    beside = rf"{_BLANK}*+(?:(?:{marks}){_BLANK}*+)?" if marks else rf"{_BLANK}*+"
+    written = rf"^{beside}([+(-]?){beside}({whole}(?:{decimal}[0-9]+)?|{decimal}[0-9]+){beside}([)-]?){beside}$"
+    before, digits, behind = (F.regexp_extract(text, written, group) for group in (1, 2, 3))
+    sign = F.concat(before, behind)
+    unsigned = F.nullif(F.translate(digits, locale.decimal + grouping, "."), F.lit(""))
+    plain = F.replace(text, F.lit(locale.decimal), F.lit(".")) if locale.decimal != "." else text
+    return (
+        F.when(text.rlike(rf"^-?[0-9]+({decimal}[0-9]+)?$"), plain)
+        .when(sign.isin("", "+"), unsigned)
+        .when(sign.isin("-", "()"), F.concat(F.lit("-"), unsigned))
     )
-
-
-def _escaped(mark: str) -> str:
-    return f"[{mark}]" if mark else ""
 
 
 def _instant(text: Column, formats: Sequence[str], zone: Column) -> Column:
@@ -249,10 +289,9 @@ def _instant(text: Column, formats: Sequence[str], zone: Column) -> Column:
     readings = []
     for pattern in formats:
         if pattern == "iso":
-            has_zone = text.rlike(_HAS_OFFSET)
-            is_time = text.rlike("^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+)?")
-            full = F.when(has_zone, text).otherwise(F.concat(text, F.lit(" "), zone))
-            readings.append(F.when(is_time, full).try_cast("timestamp"))
+            with_offset = F.when(text.rlike(f"^{_ISO_DAY}{_ISO_TIME}{_OFFSET}$"), text)
+            full = with_offset.when(text.rlike(f"^{_ISO_DAY}{_ISO_TIME}$"), F.concat(text, F.lit(" "), zone))
+            readings.append(full.try_cast("timestamp"))
         elif _has_zone(pattern):
             readings.append(F.try_to_timestamp(text, F.lit(pattern)))
         else:
@@ -269,17 +308,20 @@ def is_naive(text: Column, formats: Sequence[str]) -> Column:
     """Whether a written time names no offset."""
     if all(_has_zone(pattern) for pattern in formats if pattern != "iso") and "iso" not in formats:
         return F.lit(False)
-    return ~text.rlike(_HAS_OFFSET)
+    return ~text.rlike(f"[0-9]:[0-9]{{2}}[0-9:.]*{_OFFSET}$")
 
 
 def _date(text: Column, formats: Sequence[str]) -> Column:
+    """The day as it is written; an offset behind it does not move it."""
     return F.coalesce(
         *(
-            F.when(text.rlike("^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), text).try_cast("date")
+            F.when(text.rlike(f"^{_ISO_DAY}({_ISO_TIME}({_OFFSET})?)?$"), F.left(text, F.lit(10))).try_cast("date")
             if pattern == "iso"
             else _utc_day(F.try_to_timestamp(F.concat(text, F.lit(" UTC")), F.lit(f"{pattern} VV")))
             for pattern in formats
-        )
+            if not _has_zone(pattern) or pattern == "iso"
+        ),
+        F.lit(None).cast("date"),
     )
 
 
@@ -288,47 +330,35 @@ def _utc_day(instant: Column) -> Column:
     return F.date_from_unix_date(F.floor(F.unix_micros(instant) / 86_400_000_000).cast("int"))
 
 
-def _zone(source: model.Source) -> str:
-    return "UTC" if source.timezone == "branch" else source.timezone
-
-
-def _with_zone(bronze: DataFrame, source: model.Source, branches: DataFrame) -> DataFrame:
+def _with_zone(records: DataFrame, source: model.Source, branches: DataFrame, find: Find) -> DataFrame:
+    """Add the time zone of naive times: the mapping's, or that of the record's branch (UTC while it is unknown)."""
     if source.timezone != "branch":
-        return bronze.withColumn("_zone", F.lit(source.timezone))
-    column = source.columns["branch_id"]
-    never_mapped = column.value is not None
-    text = F.lit(column.value) if never_mapped else _first(bronze.columns, column.aliases, F.col)
-    if column.from_path:
-        text = _captured(column.from_path)
-    if column.transform:
-        text = _TRANSFORMS[column.transform](text)
-    values = source.value_maps.get("branch_id")
-    if values:
-        text = F.coalesce(F.try_element_at(F.create_map(*(F.lit(x) for p in values.items() for x in p)), text), text)
+        return records.withColumn("_zone", F.lit(source.timezone))
+    branch = next(field for field in RECEIPT_FIELDS if field.name == "branch_id")
+    cell = _cell(branch, source.columns["branch_id"], find, source, F.lit("UTC"))
     zones = branches.select(F.col("branch_id").alias("_zone_branch"), F.col("time_zone").alias("_branch_zone"))
-    joined = bronze.withColumn("_branch_text", text).join(
-        F.broadcast(zones), on=F.col("_branch_text") == F.col("_zone_branch"), how="left"
+    joined = (
+        records.withColumn("_text_branch_id", cell.text)
+        .withColumn("_branch_id", cell.value)
+        .join(F.broadcast(zones), on=F.col("_branch_id") == F.col("_zone_branch"), how="left")
     )
     return joined.withColumn("_zone", F.coalesce("_branch_zone", F.lit("UTC"))).drop(
-        "_zone_branch", "_branch_zone", "_branch_text"
+        "_text_branch_id", "_branch_id", "_zone_branch", "_branch_zone"
     )
 
 
-def _children_names(nested: model.Nested) -> list[str]:
-    return list(dict.fromkeys(name for column in nested.columns.values() for name in column.raw_columns))
+def _with_children(records: DataFrame, nested: model.Nested, find: Find) -> DataFrame:
+    """One row per child record; a record whose children cannot be read stays as one row and is marked.
 
-
-def _with_children(records: DataFrame, nested: model.Nested) -> DataFrame:
-    """One row per child record; a record whose children cannot be read stays as one row and is marked."""
-    names = _children_names(nested)
-    shape = "array<struct<" + ", ".join(f"`{name}`: string" for name in names) + ">>"
-    path = safe_name(nested.path)
-    if path not in records.columns:
-        children = F.lit(None).cast(shape)
-    else:
-        children = F.from_json(F.col(path), shape)
-    with_children = records.withColumn("_children", children)
-    exploded = with_children.select("*", F.posexplode_outer("_children").alias("_child_index", "_child"))
+    The names of the export become positions, since Spark would take names that differ only in case for one.
+    """
+    names = _child_names(nested)
+    written = ", ".join(f"`{name.replace('`', '``')}`: string" for name in names)
+    by_position = ", ".join(f"_{position}: string" for position in range(len(names)))
+    children = F.from_json(_first([nested.path], find), f"array<struct<{written}>>").cast(f"array<struct<{by_position}>>")
+    exploded = records.withColumn("_children", children).select(
+        "*", F.posexplode_outer("_children").alias("_child_index", "_child")
+    )
     return (
         exploded.withColumn("_child_position", F.coalesce(F.col("_child_index"), F.lit(0)) + 1)
         .withColumn("_children_broken", F.col("_children").isNull())
@@ -336,33 +366,26 @@ def _with_children(records: DataFrame, nested: model.Nested) -> DataFrame:
     )
 
 
-def _present(records: DataFrame, names: Sequence[str]) -> list[str]:
-    return [name for name in names if name in records.columns]
-
-
-def _text(column: Column) -> Column:
-    """Text without outer blanks; an empty text is missing."""
-    return F.nullif(F.trim(column), F.lit(""))
-
-
-def _first(present: Sequence[str], aliases: Sequence[str], get: Callable[[str], Column]) -> Column:
-    known = [_text(get(safe_name(alias))) for alias in aliases if safe_name(alias) in present]
-    return F.coalesce(*known) if known else F.lit(None).cast("string")
-
-
-def _captured(name: str) -> Column:
-    return F.try_element_at(F.col("_captured"), F.lit(name))
+def _without_apostrophe(text: Column) -> Column:
+    """Text without the apostrophe by which a spreadsheet is told to leave digits alone."""
+    return F.regexp_replace(text, "^'", "")
 
 
 def _gtin(text: Column) -> Column:
     """A GTIN of 8, 12, 13 or 14 digits; anything else (such as 4,00639E+12, damaged by a spreadsheet) is unreadable."""
-    digits = F.regexp_replace(text, "^'", "")
+    digits = _without_apostrophe(text)
     return F.when(digits.rlike("^([0-9]{8}|[0-9]{12,14})$"), digits)
 
 
+def _ungrouped(text: Column) -> Column:
+    """The digits of an id that a system writes as a number, such as 1.204; any other text stays as it is."""
+    is_grouped = text.rlike(r"^[0-9]{1,3}([.,'])[0-9]{3}(\1[0-9]{3})*$")
+    return F.when(is_grouped, F.regexp_replace(text, "[.,']", "")).otherwise(text)
+
+
 _TRANSFORMS: dict[str, Callable[[Column], Column]] = {
-    "strip_apostrophe": lambda text: F.regexp_replace(text, "^'", ""),
-    "ungroup_integer": lambda text: F.regexp_replace(text, r"(?<=[0-9])[.,'](?=[0-9]{3})", ""),
+    "strip_apostrophe": _without_apostrophe,
+    "ungroup_integer": _ungrouped,
     "strip_leading_zeros": lambda text: F.regexp_replace(text, "^0+(?=.)", ""),
     "gtin": _gtin,
     "lower": F.lower,

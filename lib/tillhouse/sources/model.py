@@ -2,35 +2,90 @@
 
 from __future__ import annotations
 
+import codecs
 import re
-from typing import Literal, Self
+import unicodedata
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tillhouse.sources import fields
-from tillhouse.strict import StrictModel
+from tillhouse.strict import StrictModel, did_you_mean
 
 Transform = Literal["strip_apostrophe", "ungroup_integer", "strip_leading_zeros", "gtin", "lower", "upper"]
+_DATED = ("started_at", "ended_at", "business_date")
+# The part of Spark's date patterns that means the same on every machine. In them Y, D and w are weeks and days of the year.
+_DATE_PATTERN = re.compile(r"(y{4}|yy|M{1,4}|dd?|HH?|hh?|mm?|ss?|S{1,6}|a|X{1,3}|x{1,3}|Z|VV|E{1,3}|'[^']*'|[^A-Za-z'\[\]{}#])+")
+_CAPTURE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _date_format(text: str) -> str:
+    if text != "iso" and not _DATE_PATTERN.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no date format; write iso or letters such as dd.MM.yyyy HH:mm:ss "
+            "(d day, M month, y year, H hour, m minute, s second, S fraction, XXX offset), other words in single quotes"
+        )
+    return text
+
+
+def _encoding(text: str) -> str:
+    try:
+        "".encode(text)
+        codecs.lookup(text)
+    except (LookupError, ValueError):
+        raise ValueError(f"{text!r} is unknown; for example utf-8, cp1252, iso-8859-15") from None
+    return text
+
+
+def _zone(text: str) -> str:
+    if text not in _zones():
+        raise ValueError(f"{text!r} is unknown{did_you_mean(text, _zones())}; use an IANA name such as Europe/Berlin")
+    return text
+
+
+def _branch_or_zone(text: str) -> str:
+    return text if text == "branch" else _zone(text)
+
+
+Text = Annotated[str, Field(min_length=1)]
+DateFormat = Annotated[str, AfterValidator(_date_format)]
+Encoding = Annotated[str, AfterValidator(_encoding)]
+Zone = Annotated[str, AfterValidator(_zone)]
+BranchOrZone = Annotated[str, AfterValidator(_branch_or_zone)]
 
 
 class Column(StrictModel):
-    """Where one canonical field comes from: exactly one of ``aliases``, ``join``, ``sum``, ``from_path``, ``value``."""
+    """Where one canonical field comes from: exactly one of ``aliases``, ``join``, ``sum``, ``from_path``, ``value``.
 
-    aliases: tuple[str, ...] = ()
-    join: tuple[str, ...] = ()
-    sum: tuple[str, ...] = ()
-    from_path: str | None = None
-    value: str | None = None
+    ``aliases`` are the names that one column has had in the export over time; where a record has several of them filled,
+    the first counts. ``default`` is used where the record has none, and is read like the record's own text.
+    """
+
+    aliases: tuple[Text, ...] = ()
+    join: tuple[Text, ...] = ()
+    sum: tuple[Text, ...] = ()
+    from_path: Text | None = None
+    value: Text | None = None
     required: bool = False
-    default: str | None = None
+    default: Text | None = None
     transform: Transform | None = None
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         given = [name for name in ("aliases", "join", "sum", "from_path", "value") if getattr(self, name)]
         if len(given) != 1:
-            raise ValueError(f"needs exactly one of aliases, join, sum, from_path, value, but has {given or 'none'}")
+            raise ValueError(
+                f"needs exactly one of aliases, join, sum, from_path, value, but has {' and '.join(given) or 'none'}; "
+                + ("keep one of them" if given else "for example {aliases: [Name in the export]}")
+            )
         return self
 
     @property
@@ -44,38 +99,48 @@ class Locale(StrictModel):
 
     decimal: Literal[".", ","] = "."
     grouping: Literal["", ".", ",", "'", " "] = ""
-    strip: tuple[str, ...] = ()
+    strip: tuple[Text, ...] = ()
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         if self.decimal == self.grouping:
             raise ValueError(f"decimal and grouping are both {self.decimal!r}; numbers would be ambiguous")
+        if any(character in "0123456789+-()" for mark in self.strip for character in mark):
+            raise ValueError("strip names what may stand beside a number, such as € or EUR; no digit, sign or parenthesis")
         return self
 
 
 class Csv(StrictModel):
-    """Layout of a text table."""
+    """Layout of a text table. ``quote: ''`` for a system that does not quote its texts."""
 
-    delimiter: str = Field(",", min_length=1, max_length=1)
-    quote: str = Field('"', min_length=1, max_length=1)
-    skip_rows: int = Field(0, ge=0)
-    footer_prefix: tuple[str, ...] = ()
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(default='"', max_length=1)
+    skip_rows: int = Field(default=0, ge=0)
+    footer_prefix: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if self.delimiter == self.quote:
+            raise ValueError(f"delimiter and quote are both {self.quote!r}; they must differ")
+        if not (self.delimiter + self.quote).isascii() or self.delimiter in "\r\n":
+            raise ValueError("delimiter and quote must be plain ASCII characters, such as ; , | or a tab")
+        return self
 
 
 class Nested(StrictModel):
     """Child records inside a record, such as the lines of a JSON receipt."""
 
-    path: str
+    path: Text
     columns: dict[str, Column]
 
 
 class VersionOrder(StrictModel):
     """What orders two versions of the same record: a change time in the record or the export time of the file."""
 
-    aliases: tuple[str, ...] = ()
-    from_path: str | None = None
-    date_formats: tuple[str, ...] = Field(min_length=1)
-    timezone: str = "UTC"
+    aliases: tuple[Text, ...] = ()
+    from_path: Text | None = None
+    date_formats: tuple[DateFormat, ...] = Field(min_length=1)
+    timezone: Zone = "UTC"
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -92,135 +157,178 @@ class Source(StrictModel):
 
     name: str = Field(alias="source", pattern=r"^[a-z][a-z0-9_]*$")
     entity: Literal["receipt", "product", "branch"]
-    description: str
-    owner: str
-    due_days: int = Field(7, ge=0)
+    description: Text
+    owner: Text
+    due_days: int = Field(default=7, ge=0)
     format: Literal["csv", "jsonl"]
-    file_pattern: str
-    encoding: str = "utf-8"
-    csv: Csv = Csv()  # type: ignore[call-arg]
+    file_pattern: Text
+    encoding: Encoding = "utf-8"
+    csv: Csv = Csv()
     locale: Locale = Locale()
-    date_formats: tuple[str, ...] = ()
-    timezone: str = "branch"
-    currency: str | None = None
+    date_formats: tuple[DateFormat, ...] = ()
+    timezone: BranchOrZone = "branch"
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     depth: Literal["lines", "categories", "totals"] = "lines"
     document: Literal["receipt", "day"] = "receipt"
     sign_rule: Literal["signed", "by_quantity", "by_type"] = "signed"
     line_number: Literal["column", "ordinal"] = "column"
     personal_data: bool = False
     new_columns: Literal["keep", "reject"] = "keep"
-    ignored_columns: tuple[str, ...] = ()
+    ignored_columns: tuple[Text, ...] = ()
     columns: dict[str, Column]
     lines: Nested | None = None
     payments: Nested | None = None
-    value_maps: dict[str, dict[str, str]] = {}
+    value_maps: dict[str, dict[str, str]] = Field(default_factory=dict)
     version_order: VersionOrder | None = None
 
     @model_validator(mode="after")
-    def _fits_its_entity(self) -> Self:
-        problems = [*self._unknown_fields(), *self._missing_fields(), *self._bad_values(), *self._bad_layout()]
+    def _fits_together(self) -> Self:
+        problems = [
+            *self._problems_of_pattern(),
+            *self._problems_of_layout(),
+            *self._unknown_fields(),
+            *self._missing_fields(),
+            *self._problems_of_fields(),
+        ]
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(f"key {key!r}: {problem}" for key, problem in problems))
         return self
 
-    def _unknown_fields(self) -> list[str]:
-        problems = []
-        for place, mapped, known in self._mapped():
-            for name in mapped:
-                if name not in {field.name for field in known}:
-                    allowed = ", ".join(field.name for field in known)
-                    problems.append(f"{place}.{name}: no such field of entity {self.entity}. Allowed: {allowed}")
-        return problems
+    @property
+    def conf_file(self) -> str:
+        return f"conf/sources/{self.name}.yml"
 
-    def _mapped(self) -> list[tuple[str, dict[str, Column], tuple[fields.Field, ...]]]:
+    @property
+    def captures(self) -> tuple[str, ...]:
+        return tuple(_CAPTURE.findall(self.file_pattern))
+
+    @property
+    def nested_paths(self) -> tuple[str, ...]:
+        return tuple(nested.path for nested in (self.lines, self.payments) if nested)
+
+    @property
+    def needed(self) -> list[dict[str, tuple[str, ...]]]:
+        """Fields that a file must have a column for, with that column's names; of each group at least one."""
+        groups = [
+            {field.name: mapped[field.name].raw_columns}
+            for _, mapped, known in self._mapped()
+            for field in known
+            if field.name in mapped and (field.required or mapped[field.name].required or self._is_numbered(field.name))
+        ]
+        if self.entity == "receipt":
+            groups.append({name: self.columns[name].raw_columns for name in _DATED if name in self.columns})
+        if self.lines is not None:
+            groups.append({self.lines.path: (self.lines.path,)})
+        given = {name for _, mapped, _ in self._mapped() for name, column in mapped.items() if column.default}
+        return [group for group in groups if all(group.values()) and not given & group.keys()]
+
+    def match_path(self, path: str) -> dict[str, str] | None:
+        """What ``file_pattern`` captures from a path below the landing area; None if the path is not of this source."""
+        parts = re.split(r"(\*|\{[a-z][a-z0-9_]*\})", _composed(self.file_pattern))
+        pattern = "".join(
+            "[^/]*" if part == "*" else f"(?P<{part[1:-1]}>[^/]+?)" if part.startswith("{") else re.escape(part) for part in parts
+        )
+        found = re.fullmatch(pattern, _composed(path))
+        return found.groupdict() if found else None
+
+    def _is_numbered(self, field: str) -> bool:
+        return field == "line_number" and self.line_number == "column" and self.depth == "lines"
+
+    def _mapped(self) -> list[tuple[str, Mapping[str, Column], tuple[fields.Field, ...]]]:
+        """The mapped columns by place, each with the fields that may be filled there."""
+        mapped: list[tuple[str, Mapping[str, Column], tuple[fields.Field, ...]]] = []
         if self.lines is None:
-            mapped = [("columns", self.columns, fields.ENTITY_FIELDS[self.entity])]
+            mapped.append(("columns", self.columns, fields.ENTITY_FIELDS[self.entity]))
         else:
-            mapped = [
-                ("columns", self.columns, fields.RECEIPT_FIELDS),
-                ("lines.columns", self.lines.columns, fields.LINE_FIELDS),
-            ]
+            mapped.append(("columns", self.columns, fields.RECEIPT_FIELDS))
+            mapped.append(("lines.columns", self.lines.columns, fields.LINE_FIELDS))
         if self.payments is not None:
             mapped.append(("payments.columns", self.payments.columns, fields.PAYMENT_FIELDS))
         return mapped
 
-    def _missing_fields(self) -> list[str]:
-        problems = [
-            f"{place}.{field.name} ({field.meaning}) must be mapped"
-            for place, mapped, known in self._mapped()
-            for field in known
-            if field.required and field.name not in mapped and not self._implied(field.name)
-        ]
-        if self.entity == "receipt" and not {"started_at", "ended_at", "business_date"} & self.columns.keys():
-            problems.append("columns: one of started_at, ended_at, business_date must be mapped")
-        personal = [name for _, mapped, known in self._mapped() for f in known if f.personal and (name := f.name) in mapped]
+    def _problems_of_pattern(self) -> Iterable[tuple[str, str]]:
+        rest = _CAPTURE.sub("", self.file_pattern)
+        if "{" in rest or "}" in rest:
+            yield "file_pattern", f"{self.file_pattern!r}: write a captured part as {{name}} in small letters, digits and _"
+        if self.file_pattern.startswith(("/", "./")) or "\\" in rest:
+            yield "file_pattern", f"{self.file_pattern!r}: write the path below the landing area, with / between folders"
+        for name in sorted({name for name in self.captures if self.captures.count(name) > 1}):
+            yield "file_pattern", f"{{{name}}} is captured twice; give the second one another name"
+
+    def _problems_of_layout(self) -> Iterable[tuple[str, str]]:
+        for key, nested in (("lines", self.lines), ("payments", self.payments)):
+            if nested is not None and self.entity != "receipt":
+                yield key, f"only a receipt has {key}, this source is a {self.entity}; remove the key"
+            elif nested is not None and self.format == "csv":
+                yield key, "a text table has no nested records; map its columns under columns"
+        if self.entity != "receipt":
+            return
+        columns = self.lines.columns if self.lines else self.columns
+        if self._is_numbered("line_number") and "line_number" not in columns:
+            yield "line_number", "column needs the field line_number; map it or say line_number: ordinal"
+        if self.document == "day" and self.depth == "lines":
+            yield "document", "day needs depth: categories or totals"
+        if self.sign_rule == "by_type" and "transaction_type" not in self.columns:
+            yield "sign_rule", "by_type needs the field transaction_type; map it under columns"
+
+    def _unknown_fields(self) -> Iterable[tuple[str, str]]:
+        for place, mapped, known in self._mapped():
+            allowed = [field.name for field in known]
+            for name in mapped:
+                if name not in allowed:
+                    hint = did_you_mean(name, allowed)
+                    yield f"{place}.{name}", f"no such field of a {self.entity}{hint}. Allowed here: {', '.join(allowed)}"
+        names = {name for _, mapped, _ in self._mapped() for name in mapped}
+        for name in self.value_maps:
+            if name not in names:
+                yield f"value_maps.{name}", f"the field is not mapped{did_you_mean(name, names)}; map it under columns"
+
+    def _missing_fields(self) -> Iterable[tuple[str, str]]:
+        for place, mapped, known in self._mapped():
+            for field in known:
+                implied = field.name == "receipt_id" and self.document == "day"
+                if field.required and field.name not in mapped and not implied:
+                    yield f"{place}.{field.name}", f"is missing ({field.meaning}); say which column holds it"
+        if self.entity == "receipt" and not set(_DATED) & self.columns.keys():
+            yield "columns", f"one of {', '.join(_DATED)} is missing; a receipt needs a day"
+        personal = [f.name for _, mapped, known in self._mapped() for f in known if f.personal and f.name in mapped]
         if personal and not self.personal_data:
-            problems.append(f"personal_data must be true, because {', '.join(personal)} is personal data")
-        return problems
+            yield "personal_data", f"must be true, because {', '.join(personal)} is personal data; bronze then lies in the vault"
 
-    def _implied(self, field: str) -> bool:
-        return field == "receipt_id" and self.document == "day"
-
-    def _bad_values(self) -> list[str]:
-        problems = []
-        known = {field.name: field for _, _, known in self._mapped() for field in known}
-        mapped = {name: column for _, columns, _ in self._mapped() for name, column in columns.items()}
-        for name, values in self.value_maps.items():
-            if name not in mapped:
-                problems.append(f"value_maps.{name}: the field is not mapped in columns")
-        for name, column in mapped.items():
-            field = known.get(name)
-            if field is None:
-                continue
-            targets = set(self.value_maps.get(name, {}).values()) | {v for v in (column.value, column.default) if v}
-            if field.allowed and not targets <= set(field.allowed):
-                wrong = ", ".join(sorted(targets - set(field.allowed)))
-                problems.append(f"{name}: {wrong} is not one of {', '.join(field.allowed)}")
-            if field.type in ("instant", "date") and not self.date_formats:
-                problems.append(f"date_formats must say how {name} is written, for example dd.MM.yyyy HH:mm:ss or iso")
-            if column.sum and field.type not in ("amount", "price", "quantity"):
-                problems.append(f"{name}: sum adds amounts; use join for text")
-            if column.from_path and column.from_path not in self.captures:
-                problems.append(f"{name}.from_path: {column.from_path!r} is not captured in file_pattern")
+    def _problems_of_fields(self) -> Iterable[tuple[str, str]]:
+        for place, mapped, known in self._mapped():
+            for field in known:
+                if field.name in mapped:
+                    yield from self._problems_of_field(f"{place}.{field.name}", field, mapped[field.name])
         order = self.version_order
         if order and order.from_path and order.from_path not in self.captures:
-            problems.append(f"version_order.from_path: {order.from_path!r} is not captured in file_pattern")
-        return problems
+            yield "version_order.from_path", self._not_captured(order.from_path)
 
-    def _bad_layout(self) -> list[str]:
-        problems = []
-        if self.lines is not None and self.format == "csv":
-            problems.append("lines: a text table has no nested records; map the line's columns under columns")
-        if self.line_number == "column" and self.entity == "receipt" and self.depth == "lines":
-            columns = self.lines.columns if self.lines else self.columns
-            if "line_number" not in columns:
-                problems.append("line_number: column needs the field line_number; else say line_number: ordinal")
-        if self.document == "day" and self.depth == "lines":
-            problems.append("document: day needs depth categories or totals")
-        if self.sign_rule == "by_type" and "transaction_type" not in self.columns:
-            problems.append("sign_rule: by_type needs the field transaction_type")
-        for nested in (self.lines, self.payments):
-            for raw in [name for column in nested.columns.values() for name in column.raw_columns] if nested else []:
-                if not re.fullmatch(r"[^\s,;{}()=.`]+", raw):
-                    problems.append(f"{nested.path if nested else ''}: name {raw!r} has a blank or one of ,;{{}}()=.`")
-        if self.timezone not in ("branch", *available_timezones()):
-            problems.append(f"timezone: {self.timezone!r} is unknown; use branch or an IANA name such as Europe/Berlin")
-        try:
-            "".encode(self.encoding)
-        except LookupError:
-            problems.append(f"encoding: {self.encoding!r} is unknown; for example utf-8, cp1252, iso-8859-15")
-        return problems
+    def _problems_of_field(self, key: str, field: fields.Field, column: Column) -> Iterable[tuple[str, str]]:
+        values = self.value_maps.get(field.name, {})
+        allowed = field.allowed or (("true", "false") if field.type == "boolean" else ())
+        wrong = sorted(set(values.values()) - set(allowed)) if allowed else ()
+        if wrong:
+            yield f"value_maps.{field.name}", f"{', '.join(wrong)} is not allowed. Allowed: {', '.join(allowed)}"
+        for name, text in (("value", column.value), ("default", column.default)):
+            if field.allowed and text is not None and text not in field.allowed and text not in values:
+                hint = did_you_mean(text, field.allowed)
+                yield f"{key}.{name}", f"{text!r} is not allowed{hint}. Allowed: {', '.join(field.allowed)}"
+        if field.type in ("instant", "date") and not self.date_formats:
+            yield "date_formats", f"is missing; say how {field.name} is written, for example [dd.MM.yyyy HH:mm:ss] or [iso]"
+        is_number = field.type in ("amount", "price", "quantity")
+        if column.sum and not is_number:
+            yield f"{key}.sum", "only amounts can be added up; use join for text"
+        if column.join and is_number:
+            yield f"{key}.join", "makes a text of several columns; use sum for amounts"
+        if column.from_path and column.from_path not in self.captures:
+            yield f"{key}.from_path", self._not_captured(column.from_path)
 
-    @property
-    def captures(self) -> tuple[str, ...]:
-        return tuple(re.findall(r"\{([a-z_]+)\}", self.file_pattern))
+    def _not_captured(self, name: str) -> str:
+        hint = did_you_mean(name, self.captures)
+        return f"{name!r} is not captured in file_pattern {self.file_pattern!r}{hint}; write {{{name}}} where the path holds it"
 
-    def match_path(self, path: str) -> dict[str, str] | None:
-        """What ``file_pattern`` captures from a path below the landing area; None if the path is not of this source."""
-        parts = re.split(r"(\*|\{[a-z_]+\})", self.file_pattern)
-        pattern = "".join(
-            "[^/]*" if part == "*" else f"(?P<{part[1:-1]}>[^/]+?)" if part.startswith("{") else re.escape(part)
-            for part in parts
-        )
-        found = re.fullmatch(pattern, path)
-        return found.groupdict() if found else None
+
+def _composed(text: str) -> str:
+    """Umlauts as one character; some systems write them in paths as two."""
+    return unicodedata.normalize("NFC", text)

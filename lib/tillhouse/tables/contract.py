@@ -73,7 +73,7 @@ class Table:
         if wrong:
             raise ContractError(f"{self.full_name}: {'; '.join(wrong)}. Cast explicitly in the table builder.")
         extra = [name for name in df.columns if name not in wanted.names] if self.open_ended else []
-        return df.select(*wanted.names, *extra)
+        return df.select(*wanted.names, *(F.col(f"`{name}`") for name in extra))
 
     def field(self, name: str) -> StructField:
         return self.struct[name]

@@ -146,6 +146,7 @@ FCT_SALE_LINE = Table(
         business_date DATE NOT NULL COMMENT 'trading day of the branch',
         product_key STRING COMMENT 'version of the product; NULL where a line has no product',
         product_id STRING COMMENT 'product number of the chain',
+        currency STRING NOT NULL COMMENT 'ISO 4217',
         line_type STRING NOT NULL COMMENT 'see silver.receipt_line',
         is_revenue BOOLEAN NOT NULL COMMENT 'counts in revenue',
         is_return BOOLEAN NOT NULL COMMENT 'goods that came back, or a line that belongs to them',

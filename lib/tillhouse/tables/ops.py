@@ -34,8 +34,8 @@ FILE_COLUMN = Table(
     columns="""
         source STRING NOT NULL COMMENT 'name of the mapping',
         file_id STRING NOT NULL COMMENT 'the file, see ops.file_ledger',
-        column_name STRING NOT NULL COMMENT 'name in the file, or of the canonical field where a column is missing',
-        decision STRING NOT NULL COMMENT 'mapped, renamed (an alias other than the first), ignored, new, missing (optional field)',
+        column_name STRING NOT NULL COMMENT 'name in the file, or of the field where a column is missing',
+        decision STRING NOT NULL COMMENT 'mapped, renamed (not the first alias), ignored, new, missing (optional field)',
         field STRING COMMENT 'canonical field that it feeds',
         run_id STRING NOT NULL COMMENT 'run that loaded the file'
     """,

@@ -1,0 +1,72 @@
+"""JSON lines: one object per line. Numbers stay the text that was written, no amount passes through a double."""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn
+
+import pyarrow as pa
+
+from tillhouse.sources.model import Source
+from tillhouse.sources.records import LINE_BREAK, BrokenRecord, Records, decode, unique_names
+
+
+def read_json_lines(content: bytes, source: Source) -> Records:
+    """One record per line; nested values stay JSON text. A line that is no JSON object is a broken record."""
+    text = decode(content, source)
+    lines = LINE_BREAK.split(text) if "\r" in text else text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    rows: list[int] = []
+    found: list[dict[str, str | None]] = []
+    broken: list[BrokenRecord] = []
+    names: set[str] = set()
+    children: dict[str, dict[str, None]] = {}
+    ignored = 0
+    for row, line in enumerate(lines, start=1):
+        if not line.strip():
+            ignored += 1
+            continue
+        try:
+            record = _to_object(line)
+            cells = {name: _as_text(value) for name, value in record.items()}
+        except json.JSONDecodeError as error:
+            broken.append(BrokenRecord(row, f"not JSON: {error.msg.removesuffix(' at')} at character {error.pos + 1}", line))
+            continue
+        except (ValueError, RecursionError) as error:
+            broken.append(BrokenRecord(row, f"not JSON: {error}", line))
+            continue
+        for path in source.nested_paths:
+            nested = record.get(path)
+            for child in nested if isinstance(nested, list) else [nested]:
+                if isinstance(child, dict):
+                    children.setdefault(path, {}).update(dict.fromkeys(child))
+        names.update(cells)
+        rows.append(row)
+        found.append(cells)
+    ordered = sorted(names)
+    columns = [pa.array([cells.get(name) for cells in found], pa.string()) for name in ordered]
+    table = pa.table(columns, names=unique_names(ordered))
+    return Records(table, pa.array(rows, pa.int64()), broken, ignored, {path: list(keys) for path, keys in children.items()})
+
+
+def _to_object(line: str) -> dict[str, object]:
+    record = _LITERAL_NUMBERS.decode(line)
+    if not isinstance(record, dict) or not record:
+        raise ValueError("a line must hold one object with names and values")
+    if "\\u" in line:
+        json.dumps(record, ensure_ascii=False).encode()  # half of a surrogate pair is no text: UnicodeEncodeError
+    return record
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_LITERAL_NUMBERS = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant)
+
+
+def _as_text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,600 @@
+#!/usr/bin/env python3
+"""Write the pages of docs/ from the code: tables, KPIs, rules and the mapping language.
+
+``--check`` writes nothing and tells which pages differ. Needs neither Spark nor a lake.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from tillhouse.config import LakeFile, ProductRules
+from tillhouse.kpi import metrics
+from tillhouse.quality import rules
+from tillhouse.sources import fields
+from tillhouse.sources.model import Column, Csv, Locale, Nested, Source, VersionOrder
+from tillhouse.tables import Table, gold, ops, silver, vault
+from tillhouse.tables.bronze import bronze_table
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+MADE = "<!-- Made by scripts/make_docs.py; change the code or the script, not this page. -->"
+
+
+# The contracts
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """One column of a contract."""
+
+    name: str
+    type: str
+    is_nullable: bool
+    comment: str | None
+
+
+def to_columns(table: Table) -> list[TableColumn]:
+    """The columns of a contract, read from its DDL without a Spark session.
+
+    Raises:
+        ValueError: a column is written in a way that this reading does not know.
+    """
+    columns = []
+    for part in _split(table.columns):
+        found = re.fullmatch(r"(\w+)\s+([A-Z].*?)(\s+NOT NULL)?(?:\s+COMMENT\s+'((?:[^'\\]|\\.)*)')?", part, re.DOTALL)
+        if not found:
+            raise ValueError(f"{table.full_name}: cannot read {part!r}; write name TYPE [NOT NULL] [COMMENT 'text']")
+        name, kind, not_null, comment = found.groups()
+        columns.append(TableColumn(name, kind, not not_null, comment))
+    return columns
+
+
+def _split(ddl: str) -> list[str]:
+    """The parts between the commas that stand neither in quotes nor in parentheses or angle brackets."""
+    parts, part, depth, quoted = [], "", 0, False
+    for character in ddl:
+        quoted ^= character == "'"
+        depth += 0 if quoted else (character in "(<") - (character in ")>")
+        if character == "," and not quoted and not depth:
+            parts.append(part.strip())
+            part = ""
+        else:
+            part += character
+    return [*parts, part.strip()] if part.strip() else parts
+
+
+SCHEMAS = {
+    "bronze": "Every record of every delivered file as text, with where it came from. One table for each source, named "
+    "like it; beside the columns below it has the export's own columns, all of them STRING. Names of columns lose blanks "
+    "and marks that Delta does not accept (`Sold at` becomes `Sold_at`). The table of a source with `personal_data: "
+    "true` lies under the vault root.",
+    "silver": "Typed and checked records in one shape, whatever till they come from, and the exceptions of what cannot be used.",
+    "vault": "Personal data in clear text. It has a root of its own (`--vault`), so that it can carry other permissions, "
+    "and its tables keep no column statistics.",
+    "gold": "The star schema and the figures that BI reads.",
+    "ops": "What was delivered, what ran, and whether it adds up.",
+}
+
+
+def tables_page() -> str:
+    tables = (bronze_table("{source}", personal=False), *silver.TABLES, *vault.TABLES, *gold.TABLES, *ops.TABLES)
+    text = [
+        "# Tables",
+        "Each table is a Delta folder `<schema>/<table>` below the lake root, those of `vault` below the vault root. "
+        "`_key` is a surrogate (128-bit hash), `_id` a natural id, `_at` an instant (UTC), `_date` and `_on` a day; "
+        "columns that begin with `_` are technical. Amounts include VAT unless their name says otherwise; net + tax = "
+        "gross. A sale is positive, a return negative, for amounts and quantities.",
+        _table(("table", "grain"), [(f"[{table.full_name}](#{to_anchor(table.full_name)})", table.grain) for table in tables]),
+    ]
+    for schema, meaning in SCHEMAS.items():
+        text += [f"## {schema}", meaning]
+        text += [_contract(table) for table in tables if table.schema == schema]
+    return _page(text)
+
+
+def _contract(table: Table) -> str:
+    facts = [f"Grain: {table.grain}.", f"Key: {_codes(table.key)}."]
+    if table.partition_by:
+        facts.append(f"Partitioned by {_codes(table.partition_by)}, sorted by {_codes(table.sort_by)} within.")
+    elif table.sort_by:
+        facts.append(f"Sorted by {_codes(table.sort_by)}.")
+    if table.personal:
+        facts.append("Holds personal data.")
+    rows = [(f"`{c.name}`", f"`{c.type}`", "yes" if c.is_nullable else "no", c.comment or "") for c in to_columns(table)]
+    return f"### {table.full_name}\n\n{' '.join(facts)}\n\n{_table(('column', 'type', 'NULL', 'meaning'), rows)}"
+
+
+# The KPIs
+
+LINE_TYPES = {
+    "ITEM": "goods or a service, sold or returned",
+    "DISCOUNT": "a reduction of one line (its parent line) or of the whole receipt",
+    "SURCHARGE": "an addition to the price, such as a delivery fee",
+    "PRICE_SUBSIDY": "a third party pays part of the price of what is sold (ZuschussUnecht)",
+    "SUBSIDY": "a true subsidy: paid for nothing in return (ZuschussEcht)",
+    "DEPOSIT": "deposit taken on bottles or crates",
+    "DEPOSIT_REFUND": "such a deposit paid back",
+    "SPV_SALE": "a single-purpose voucher is sold; the goods count when they leave",
+    "SPV_REDEEM": "a single-purpose voucher is handed in; the goods on the same receipt count",
+    "GIFTCARD_SALE": "a multi-purpose voucher or gift card is sold or charged: a liability",
+    "GIFTCARD_REDEEM": "a multi-purpose voucher pays: a means of payment, revenue stays as it is",
+    "TIP_EMPLOYER": "a tip that belongs to the business",
+    "TIP_EMPLOYEE": "a tip that belongs to the staff",
+    "RECEIVABLE_CREATED": "sold on account: what the customer owes from now on",
+    "RECEIVABLE_SETTLED": "such a debt paid",
+    "PREPAYMENT_RECEIVED": "a payment in advance",
+    "PREPAYMENT_SETTLED": "such a payment used up",
+    "CASH_MOVE": "cash without a sale: float, drop, withdrawal, difference",
+    "CATEGORY": "the total of a category, from a source without lines",
+    "TOTAL": "the total of a receipt, from a source without lines",
+}
+
+KPI_INTRODUCTION = """
+Every figure is declared once, in `lib/tillhouse/kpi/metrics.py`. The metric view `gold.sales`, the table
+`gold.kpi_branch_day`, `tillhouse kpi` and this page are made from that declaration.
+
+## What counts
+
+**Valid receipt.** A document with status FINAL that is a SALE, RETURN or EXCHANGE. Orders, training, cancelled and
+voided documents, control and cash documents stay in silver and count nowhere. What kind a document is, its lines
+decide: only cash movements make CASH; goods sold and goods returned on one receipt make EXCHANGE; only returned goods
+make RETURN; everything else is a SALE. Where a source states ORDER, TRAINING, CANCELLED, CONTROL or CASH, that holds.
+
+**Revenue** is the signed sum of the revenue lines of valid receipts, with VAT; the column *revenue* below says which
+types of lines count. It is summed from the lines and never taken from the total that a receipt states: where the two
+differ, the lines count and `total_differs` is an exception. A return lowers the revenue of its own day; it is never
+dated back. Revenue may be negative.
+
+**Day.** Everything counts on the branch's own trading day (`business_date`): the one that the source states, else the
+day of the receipt's end (or start) in the time zone of the branch, after the branch's start of day.
+
+**Basket.** A SALE or EXCHANGE with at least one sold line of type ITEM, CATEGORY or TOTAL, whatever its quantity or
+value: a line with quantity 0 makes a basket, and so does a receipt worth 0. A receipt with nothing but returns,
+deposits, vouchers or voided lines is a receipt and no basket. A day's total in one document (`document: day`) counts in
+revenue, not in receipts or baskets.
+
+**Returns.** Lines of type ITEM, CATEGORY or TOTAL with a negative amount (or amount 0 and a negative quantity),
+together with the discounts that were taken back with them. `return_amount` is positive. `sales_before_returns` is
+revenue plus returns.
+
+**Discounts.** A discount line lowers what it belongs to, whatever sign the till writes: its parent line, else the whole
+receipt. A discount on the whole receipt is spread over the goods in proportion to their amounts, to the cent: of 3.00
+on goods of 10.00 and 20.00 the lines bear 1.00 and 2.00. The amounts in `gold.fct_sale_line` are those after the
+spreading; the discount's own line stays there with `is_revenue` false, so that the sum over `is_revenue` lines is
+revenue. Without goods to lower it remains revenue itself. On returned goods a discount lowers the refund.
+`discount_amount` holds both these lines and the discounts that an export has already taken off the line; it is positive
+on sales and negative on returns.
+
+**Voids inside a receipt** are netted first. A void takes back lines of the same article and direction; where nothing
+remains, the lines are marked `is_voided` and are neither sold nor returned. All of them stay in the lake and in the
+sums, where they cancel out. Only then is it decided what kind of receipt it is.
+
+**Deposits, vouchers, tips, receivables, prepayments and cash movements** are no revenue. They are in
+`gold.fct_sale_line` with `is_revenue` false and in `gross_amount` of `gold.fct_receipt`, which is what the customer was
+asked for. They have no measure of their own yet.
+
+**Pieces.** `items` counts what is sold. A line with a unit that is no piece (weight, volume) or of a product group
+named in `conf/products.yml` counts 1, whatever its quantity.
+
+**Without lines.** Receipts that come as a total, or as totals per category, count in revenue, and a total per receipt
+in baskets too. `lines_share` says which share of the revenue was delivered with its lines, so nobody takes a missing
+detail for a zero.
+
+**Customers.** A receipt is *identified* when it names a loyalty card, else *anonymous*. Anonymous receipts count in all
+figures of a branch and in none of customers. `new_customers` are those whose first purchase in the whole chain is among
+the receipts asked for. *Unclear* (identifiers of two customers) does not occur while the card is the only identifier.
+
+**VAT.** `revenue_excl_tax` is given only where every revenue line says its net amount; else it is NULL, not an
+estimate.
+
+**Currency.** Amounts of different currencies are never added in `gold.kpi_branch_day`; group by `currency` where a lake
+has several.
+
+**Ratios** are NULL where the denominator is 0. Their parts stand beside them: add up the parts, never the ratios.
+""".strip()
+
+
+def kpis_page() -> str:
+    measures = [(f"`{m.name}`", m.number, m.unit, m.meaning, f"`{m.expr}`") for m in metrics.MEASURES]
+    dimensions = [(f"`{d.name}`", d.meaning, f"`{d.expr}`") for d in metrics.DIMENSIONS]
+    return _page(
+        [
+            "# KPIs",
+            KPI_INTRODUCTION,
+            "## Types of lines",
+            "The mapping says of which type a line is (`line_type`, often through `value_maps`); without it, it is ITEM, "
+            "or CATEGORY or TOTAL by the `depth` of the source.",
+            _table(("type", "meaning", "revenue"), _line_types()),
+            "## Measures",
+            "*No.* numbers the definitions; measures of one number are parts of one KPI. The formulas run over one row "
+            "per valid receipt (`gold.fct_receipt`) with its branch, customer and date.",
+            _table(("measure", "no.", "unit", "meaning", "formula"), measures),
+            "## Dimensions",
+            "Any measure by any of these: `tillhouse kpi revenue,baskets --by region,week --where \"weekday = 6\"`.",
+            _table(("dimension", "meaning", "expression"), dimensions),
+            "## The rows behind them",
+            f"```sql\n{metrics.SOURCE.strip()}\n```",
+        ]
+    )  # fmt: skip
+
+
+def _line_types() -> list[tuple[str, str, str]]:
+    expect_all("LINE_TYPES", LINE_TYPES, fields.LINE_TYPES)
+    return [(f"`{name}`", LINE_TYPES[name], "yes" if name in fields.REVENUE_LINE_TYPES else "no") for name in fields.LINE_TYPES]
+
+
+# The rules
+
+READING_RULES = {
+    "record_broken": (
+        "error",
+        "The record has another number of columns than the header, is no JSON object, or a quote is torn.",
+    ),
+    "field_missing": (
+        "error",
+        "A mandatory field is empty: one that is always required, or `required: true` in the mapping; or a receipt has no lines.",
+    ),
+    "field_unreadable": (
+        "error or warning",
+        "A value is not written as the mapping says. A warning where the field only describes (an optional text, a "
+        "price): it stays empty and the record flows.",
+    ),
+    "value_unknown": ("error or warning", "A value is none of those that `value_maps` or the field allow. A warning as above."),
+}
+OTHER_RULES = {
+    "file_rejected": ("error", "file", "A file as a whole cannot be read: encoding, header, a mandatory column, an open quote."),
+    "file_unmatched": ("error", "file", "The path of a file matches the `file_pattern` of no source."),
+    "line_number_repeated": (
+        "error",
+        "receipt_line",
+        "One file has the same line number twice in a receipt, with different contents.",
+    ),
+    "total_differs": ("warning", "receipt", "The lines do not add up to the total that the receipt states."),
+    "payments_differ": ("warning", "receipt", "The payments do not add up to the lines."),
+    "conflicting_versions": (
+        "warning",
+        "receipt",
+        "Two files deliver the receipt with different contents and nothing orders them.",
+    ),
+    "product_unknown": ("warning", "product", "A product is sold for which no master data was delivered."),
+}
+
+
+def rules_page() -> str:
+    row_rules = [*rules.RECEIPT_RULES, *rules.BRANCH_RULES]
+    expect_all("READING_RULES", READING_RULES, rules.READING_REMEDIES)
+    expect_all("OTHER_RULES", OTHER_RULES, rules.OTHER_REMEDIES)
+    expect_all("the rules of this page", [*READING_RULES, *OTHER_RULES, *(r.name for r in row_rules)], rules.REMEDIES)
+    judged = [
+        (f"`{r.name}`", r.severity, entity, f"`{r.field}`", f"`{r.violated}`", r.remedy)
+        for entity, group in (("receipt line", rules.RECEIPT_RULES), ("branch", rules.BRANCH_RULES))
+        for r in group
+    ]
+    reading = [(f"`{n}`", severity, when, rules.remedy_of(n)) for n, (severity, when) in READING_RULES.items()]
+    other = [(f"`{n}`", severity, entity, when, rules.remedy_of(n)) for n, (severity, entity, when) in OTHER_RULES.items()]
+    return _page(
+        [
+            "# Rules",
+            "Whatever breaks a rule is a row in `silver.exception` with its file, row, field, value and remedy; values "
+            "of personal fields are masked. An **error** keeps the record out (a rejected file: all of its records), a "
+            "**warning** lets it flow and marks it. No rule changes a figure. An exception whose fault is no longer "
+            "found is resolved by the next run; one that comes back is open again.",
+            "## On single records",
+            "A record breaks the rule where the condition (Spark SQL) is true. **On NULL a condition is neither true nor "
+            "false, so NULL passes unless the rule asks for it (`IS NULL`).** Names that begin with `_` are facts that "
+            "are looked up first: `_branch_is_known`, `_branch_opened_on` and `_branch_closed_on` in the master data of "
+            "the branch, `_time_zone_is_known` in the list of IANA time zones.",
+            _table(("rule", "severity", "of a", "field", "broken where", "remedy"), judged),
+            "## When reading",
+            "Found before any other rule is asked.",
+            _table(("rule", "severity", "broken when", "remedy"), reading),
+            "## On files, whole receipts and products",
+            _table(("rule", "severity", "of a", "broken when", "remedy"), other),
+        ]
+    )  # fmt: skip
+
+
+# The mapping language
+
+MODELS: dict[str, tuple[type[BaseModel], str]] = {
+    "A source": (Source, "The keys of a file `conf/sources/<source>.yml`."),
+    "A column": (Column, "Where one canonical field comes from: exactly one of `aliases`, `join`, `sum`, `from_path`, `value`."),
+    "csv": (Csv, "Layout of a text table. The first line after `skip_rows` names the columns."),
+    "locale": (
+        Locale,
+        "How numbers are written. A minus may stand before or behind, or be written as parentheses; grouping marks are "
+        "accepted only where thousands are.",
+    ),
+    "Nested records": (Nested, "Records inside a JSON record: the lines or payments of a receipt."),
+    "version_order": (VersionOrder, "Exactly one of `aliases` and `from_path`."),
+}
+CONF_MODELS: dict[str, tuple[type[BaseModel], str]] = {
+    "lake.yml": (
+        LakeFile,
+        "Where the data lies: paths or URIs. The command line wins over the environment, the environment over this file.",
+    ),
+    "products.yml": (ProductRules, "Which lines count as one item whatever their quantity."),
+}
+SCALARS = {str: "text", int: "whole number", bool: "`true`, `false`"}
+SEE: dict[type[BaseModel], str] = {
+    Column: "a-column",
+    Csv: "csv",
+    Locale: "locale",
+    Nested: "nested-records",
+    VersionOrder: "version_order",
+}
+
+MEANINGS: dict[type[BaseModel], dict[str, str]] = {
+    Source: {
+        "source": "Name of the source and of this file; small letters, digits and `_`. It is part of every receipt's "
+        "key: do not change it later.",
+        "entity": "What one record is about.",
+        "description": "One sentence for people.",
+        "owner": "Who answers for the source. Its exceptions go to this owner.",
+        "due_days": "Days until an exception of the source is due.",
+        "format": "`csv` is any text table with a header line; `jsonl` has one JSON object on each line.",
+        "file_pattern": "Path of the files below the landing area. `*` stands for anything but `/`; `{name}` captures "
+        "such a part under that name. A path may match one source only.",
+        "encoding": "Character encoding, for example utf-8, cp1252, iso-8859-15. A file in another encoding is rejected.",
+        "csv": "Layout of a text table.",
+        "locale": "How numbers are written.",
+        "date_formats": "How days and times are written, tried in this order: `iso` (a time only with its time of day), or "
+        "letters such as `dd.MM.yyyy HH:mm:ss` (d day, M month, y year, H hour, m minute, s second, S fraction, XXX offset), "
+        "other words in single quotes. Needed where a day or time is mapped.",
+        "timezone": "Zone of times without an offset: an IANA name, or `branch` for the zone in the branch's master "
+        "data. An offset in the data wins.",
+        "currency": "Currency (ISO 4217) of receipts that name none. Without it, that of the branch.",
+        "depth": "What a receipt source delivers: its lines, totals per category, or one total.",
+        "document": "`day` where one document is the whole day of a branch: it counts in revenue, not in receipts or baskets.",
+        "sign_rule": "`signed`: returns are written negative. `by_quantity`: the sign of the quantity holds for the "
+        "amounts. `by_type`: positive amounts of documents of type RETURN become negative.",
+        "line_number": "`column`: the field `line_number` is mapped. `ordinal`: lines are counted in the order of the file.",
+        "personal_data": "Must be true where a personal field is mapped. The bronze table then lies under the vault root.",
+        "new_columns": "Columns that the mapping does not know: `keep` them in bronze and list them in ops.file_column, "
+        "or `reject` the file.",
+        "ignored_columns": "Columns that are known and not needed; those of nested records as `path.name`. Bronze keeps them.",
+        "columns": "The canonical fields that are filled, and from where.",
+        "lines": "Lines nested in a JSON receipt.",
+        "payments": "Payments nested in a JSON receipt.",
+        "value_maps": "For a field, the export's texts and what they mean: `{line_type: {V: ITEM, P: DEPOSIT}}`. A text "
+        "that is neither listed nor one of the meanings breaks the rule `value_unknown`.",
+        "version_order": "What tells which of two deliveries of a record is newer. Without it the first stays: a receipt "
+        "that then differs is an exception, for master data the first file by name counts.",
+    },
+    Column: {
+        "aliases": "Names that one column has had over time; where a record has several of them filled, the first "
+        "counts. Upper and lower case make no difference, except in nested records.",
+        "join": "Columns whose texts are put together with a blank between them, such as date and time.",
+        "sum": "Columns whose numbers are added up; an empty one counts nothing.",
+        "from_path": "A name that `file_pattern` captures.",
+        "value": "A constant.",
+        "required": "A record without it is an error, and a file without the column is rejected. Some fields are always "
+        "required.",
+        "default": "Text that stands in where the record has none; it is read like the record's own.",
+        "transform": "`strip_apostrophe`: without a leading `'`. `ungroup_integer`: without marks between groups of "
+        "three digits. `strip_leading_zeros`. `gtin`: 8, 12, 13 or 14 digits, anything else is unreadable. `lower`, "
+        "`upper`.",
+    },
+    Csv: {
+        "delimiter": "One character between columns; a tab is `\"\\t\"`.",
+        "quote": "One character around texts; `''` for a system that does not quote.",
+        "skip_rows": "Lines above the header.",
+        "footer_prefix": "Records whose first column begins so are titles or totals: they are left out and counted.",
+    },
+    Locale: {
+        "decimal": "Decimal mark.",
+        "grouping": "Mark between thousands.",
+        "strip": "What may stand beside a number, such as € or EUR.",
+    },
+    Nested: {
+        "path": "Key of the JSON object that holds the list.",
+        "columns": "The canonical fields of a line or payment, and from where.",
+    },
+    VersionOrder: {
+        "aliases": "Column that holds the change time of the record.",
+        "from_path": "Name that `file_pattern` captures: the time of the export.",
+        "date_formats": "How that time is written.",
+        "timezone": "Zone of that time where it has no offset.",
+    },
+    LakeFile: {
+        "lake": "Root of the lake. `--lake` and `TILLHOUSE_LAKE` win.",
+        "vault": "Root of the personal data. `--vault` and `TILLHOUSE_VAULT` win.",
+        "landing": "Where exports are delivered. `--landing` and `TILLHOUSE_LANDING` win.",
+        "token_key_file": "File with the secret for tokens, outside lake and repository. `TILLHOUSE_TOKEN_KEY_FILE` "
+        "wins, and the secret itself in `TILLHOUSE_TOKEN_KEY` wins over both.",
+    },
+    ProductRules: {
+        "counted_by_line": "Product groups whose lines count as one item each, by level.",
+        "piece_units": "Units that mean pieces, in any case. A line with another unit counts as one item; a line without "
+        "unit is in pieces.",
+    },
+}  # fmt: skip
+
+FIELD_TYPES: dict[str, str] = {
+    "text": "any text; outer blanks go, an empty text is none",
+    "code": "one of the allowed values, directly or through `value_maps`",
+    "amount": "money, read by `locale`",
+    "price": "price of one unit, up to five decimals",
+    "quantity": "number, up to three decimals",
+    "integer": "whole number from 0, up to nine digits",
+    "instant": "day and time, read by `date_formats` and `timezone`",
+    "date": "day, read by `date_formats`",
+    "boolean": "1, true, yes, ja, y, j, x or 0, false, no, nein, n, -; or through `value_maps` to `true` and `false`",
+}
+FIELD_GROUPS: dict[str, tuple[str, tuple[fields.Field, ...]]] = {
+    "Receipts": ("Under `columns` of a receipt source.", fields.RECEIPT_FIELDS),
+    "Lines of receipts": (
+        "Under `lines.columns`, or beside the receipt's fields under `columns` in a text table.",
+        fields.LINE_FIELDS,
+    ),
+    "Payments": ("Under `payments.columns`.", fields.PAYMENT_FIELDS),
+    "Products": ("Under `columns` of a product source.", fields.PRODUCT_FIELDS),
+    "Branches": ("Under `columns` of a branch source.", fields.BRANCH_FIELDS),
+}
+
+
+def sources_page() -> str:
+    expect_all("FIELD_TYPES", FIELD_TYPES, get_args(fields.FieldType))
+    text = [
+        "# Connecting sources",
+        "One YAML file for each export of each system. It names columns and styles and holds no logic. An unknown, "
+        "missing or mistyped key is an error that names file, key and what is allowed. README.md shows a whole example; "
+        "`conf/sources/` has those of the demo.",
+    ]
+    for title, (model, meaning) in MODELS.items():
+        text += [f"## {title}", meaning, _keys(model)]
+    text += [
+        "## Canonical fields",
+        "What a mapping may fill. A required field must be mapped, and a record without it is an error; `receipt_id` is "
+        "not needed where `document` is `day`. A receipt needs one of `started_at`, `ended_at` and `business_date`.",
+        _table(("type", "how it is read"), [(name, FIELD_TYPES[name]) for name in get_args(fields.FieldType)]),
+    ]
+    for title, (where, group) in FIELD_GROUPS.items():
+        rows = [(f"`{f.name}`", f.type, "yes" if f.required else "", _field_meaning(f)) for f in group]
+        text += [f"### {title}", where, _table(("field", "type", "required", "meaning"), rows)]
+    text.append("## The other files of conf/")
+    for title, (model, meaning) in CONF_MODELS.items():
+        text += [f"### {title}", meaning, _keys(model)]
+    return _page(text)
+
+
+def _field_meaning(field: fields.Field) -> str:
+    allowed = f": {', '.join(field.allowed)}" if field.allowed else ""
+    return field.meaning + allowed + (" (personal)" if field.personal else "")
+
+
+def _keys(model: type[BaseModel]) -> str:
+    known = {info.alias or name: info for name, info in model.model_fields.items()}
+    meanings = MEANINGS[model]
+    expect_all(f"MEANINGS[{model.__name__}]", meanings, known)
+    rows = [
+        (
+            f"`{key}`",
+            _allowed(info.annotation),
+            _default(info.get_default(call_default_factory=True), info.is_required()),
+            meanings[key],
+        )
+        for key, info in known.items()
+    ]
+    return _table(("key", "value", "default", "meaning"), rows)
+
+
+def _allowed(annotation: Any) -> str:  # noqa: ANN401 - any type that a key can have
+    """What may stand behind a key, in words."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _allowed(inner[0])
+    if origin is Literal:
+        return ", ".join(_value(value) for value in inner)
+    if origin is tuple:
+        return f"list of {_allowed(inner[0])}s"
+    if origin is dict:
+        return f"{'name' if inner[0] is str else _allowed(inner[0])}: {_allowed(inner[1])}"
+    if origin in (Union, UnionType):
+        return " or ".join(_allowed(part) for part in inner if part is not NoneType)
+    return f"[keys](#{SEE[annotation]})" if annotation in SEE else SCALARS[annotation]
+
+
+def _default(value: object, is_required: bool) -> str:
+    if is_required:
+        return "**required**"
+    if isinstance(value, BaseModel):
+        return "its defaults"
+    return "" if value in (None, (), {}) else _value(value)
+
+
+def _value(value: object) -> str:
+    """A value as YAML writes it."""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`" if str(value).strip() else f"`'{value}'`"
+
+
+# Markdown
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [[cell.replace("|", r"\|") for cell in line] for line in (head, ["---"] * len(head), *rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def to_anchor(heading: str) -> str:
+    """The anchor that a heading gets."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def _page(parts: Sequence[str]) -> str:
+    return "\n\n".join([MADE, *parts]) + "\n"
+
+
+def expect_all(place: str, written: Iterable[str], known: Iterable[str]) -> None:
+    """Each thing of the code has its sentence here, and no sentence is about something that is gone.
+
+    Raises:
+        ValueError: names what is missing and what is left over.
+    """
+    missing, left_over = sorted(set(known) - set(written)), sorted(set(written) - set(known))
+    if missing or left_over:
+        raise ValueError(f"scripts/make_docs.py, {place}: describe {missing or 'nothing more'}, remove {left_over or 'nothing'}")
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "tables.md": tables_page,
+    "kpis.md": kpis_page,
+    "rules.md": rules_page,
+    "sources.md": sources_page,
+}
+
+
+def make_pages() -> dict[str, str]:
+    """Every page by its name."""
+    return {name: make() for name, make in PAGES.items()}
+
+
+def drift(folder: Path, pages: dict[str, str]) -> str:
+    """How the pages in a folder differ from those that the code says; empty if they do not."""
+    lines: list[str] = []
+    for name, text in pages.items():
+        path = folder / name
+        found = path.read_text("utf-8") if path.exists() else ""
+        lines += difflib.unified_diff(found.splitlines(), text.splitlines(), f"docs/{name}", "from the code", n=0, lineterm="")
+    lines += [
+        f"docs/{path.name} is made by nothing"
+        for path in folder.glob("*.md")
+        if MADE in path.read_text("utf-8") and path.name not in pages
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="scripts/make_docs.py", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page differs")
+    given = parser.parse_args(arguments)
+    pages = make_pages()
+    if given.check:
+        found = drift(DOCS, pages)
+        sys.stdout.write(f"{found}\n" if found else "docs/ is what the code says\n")
+        return 1 if found else 0
+    DOCS.mkdir(exist_ok=True)
+    for name, text in pages.items():
+        (DOCS / name).write_text(text, "utf-8")
+        sys.stdout.write(f"wrote docs/{name}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

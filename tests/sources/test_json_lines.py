@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.sources.mappings import JSON, source
+from tillhouse.errors import SourceError
+from tillhouse.sources.readers import read_records
+from tillhouse.sources.records import Records
+
+RECEIPT = '{"branch": "F1", "id": "7", "time": "2026-01-31T10:00:00Z", "items": [{"line": 1, "amount": 1.50}]}'
+
+
+def read(*lines: str, changes: str = "", end: str = "\n") -> Records:
+    return read_records("".join(line + end for line in lines).encode(), source(JSON, changes))
+
+
+def test_numbers_stay_the_text_that_was_written() -> None:
+    amounts = ["0.10", "1e5", "-0", "12345678901234567890.123456789", "1.50"]
+    lines = [RECEIPT.replace("1.50", amount)[:-1] + f', "total": {amount}}}' for amount in amounts]
+    records = read(*lines)
+    assert records.table.column("total").to_pylist() == amounts
+    items = [json.loads(text)[0]["amount"] for text in records.table.column("items").to_pylist()]
+    assert items == amounts
+
+
+def test_values_of_other_kinds_become_text_or_null() -> None:
+    records = read(RECEIPT[:-1] + ', "a": true, "b": null, "c": {"d": [1.0, null, "ü\u2028"]}, "e": "\\u00e4"}', RECEIPT)
+    rows = records.table.select(["a", "b", "c", "e"]).to_pylist()
+    assert rows == [
+        {"a": "true", "b": None, "c": '{"d":["1.0",null,"ü\u2028"]}', "e": "ä"},
+        {"a": None, "b": None, "c": None, "e": None},
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_row_number_is_the_line_of_the_file(end: str) -> None:
+    records = read(RECEIPT, "", RECEIPT, "  ", "oops", RECEIPT, end=end)
+    assert records.rows.to_pylist() == [1, 3, 6]
+    assert [record.row for record in records.broken] == [5]
+    assert records.ignored == 2
+    assert records.ignored + records.rows_read == 6
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (RECEIPT[:50], "not JSON: Unterminated string starting at character 37"),
+        (RECEIPT.replace("1.50", "NaN"), "not JSON: NaN is no JSON number"),
+        (RECEIPT.replace("1.50", "-Infinity"), "not JSON: -Infinity is no JSON number"),
+        (RECEIPT.replace("F1", "\\ud83d"), "not JSON: 'utf-8' codec can't encode character"),
+        (RECEIPT.replace("1.50", "[" * 100_000), "not JSON: maximum recursion depth exceeded"),
+        (RECEIPT.replace("1.50", "[" * 100_000 + "]" * 100_000), "not JSON: maximum recursion depth exceeded"),
+        ("[1, 2]", "not JSON: a line must hold one object with names and values"),
+        ("{}", "not JSON: a line must hold one object with names and values"),
+        (RECEIPT + RECEIPT, "not JSON: Extra data at character"),
+        ("\0\0\0", "not JSON: Expecting value at character 1"),
+        (RECEIPT.replace("F1", "a\tb"), "not JSON: Invalid control character at"),
+    ],
+)
+def test_a_line_that_is_no_object_is_a_broken_record_with_reason_and_text(line: str, reason: str) -> None:
+    records = read(RECEIPT, line, RECEIPT)
+    assert records.rows.to_pylist() == [1, 3]
+    [record] = records.broken
+    assert (record.row, record.text) == (2, line)
+    assert record.reason.startswith(reason)
+
+
+def test_a_last_line_that_was_cut_off_is_a_broken_record() -> None:
+    records = read_records(f"{RECEIPT}\n{RECEIPT[:70]}".encode(), source(JSON))
+    assert (records.rows.to_pylist(), [record.row for record in records.broken]) == ([1], [2])
+
+
+def test_any_depth_that_json_text_keeps_is_kept() -> None:
+    deep = "[" * 200 + "1" + "]" * 200
+    assert read(RECEIPT.replace("1.50", deep)).table.column("items").to_pylist()[0].count("[") == 201
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_record() -> None:
+    assert read_records(b"\xef\xbb\xbf" + RECEIPT.encode(), source(JSON)).rows_read == 1
+
+
+def test_an_empty_file_is_a_file_without_records() -> None:
+    assert read().rows_read == 0
+
+
+def test_a_file_of_which_no_line_is_an_object_is_rejected() -> None:
+    with pytest.raises(SourceError, match=r"row 1: not JSON: .* Rule: at least one of 3 rows can be read. Remedy: check format"):
+        read("[", RECEIPT + ",", "]")
+
+
+def test_wrong_bytes_are_rejected_with_their_row() -> None:
+    with pytest.raises(SourceError, match=r"row 2: byte 0xe4 is not utf-8. Rule: strict decoding. Remedy: set encoding"):
+        read_records(f"{RECEIPT}\n{RECEIPT.replace('F1', 'ä')}".encode("cp1252"), source(JSON))
