@@ -28,7 +28,7 @@ def run(store: Store, sources: Sequence[Source], landing: str, run_id: str, star
     is taken back first; then its files are new again.
     """
     deliveries = files.list_deliveries(store.spark, landing, sources)
-    ledger = store.read(ops.FILE_LEDGER).orderBy("loaded_at", "run_id").collect()
+    ledger = sorted(store.read(ops.FILE_LEDGER).collect(), key=lambda row: (row["loaded_at"], row["run_id"]))
     seen = {_key(row): files.Seen(row["status"], row["reason"]) for row in ledger}
     inspections = files.inspect(store.spark, files.news(deliveries, seen))
     inspections = files.with_duplicates(inspections, {row["file_id"] for row in ledger if row["status"] == "loaded"})
