@@ -98,10 +98,8 @@ def main() -> int:
     verdict = "met" if ratio <= TARGET else "MISSED"
     say(f"\nthe pipeline took {ratio:.2f} times as long as the bare script; target {TARGET}: {verdict}")
     if (others := max(cost.others for cost in medians.values())) > QUIET:
-        cpu = ours.cpu / bare.cpu
-        say(
-            f"other processes took up to {others:.0%} of the machine: trust the CPU seconds ({cpu:.2f} times), measure again when quiet"
-        )
+        say(f"other processes took up to {others:.0%} of the machine: measure again when it is quiet;")
+        say(f"the CPU seconds, which suffer less, are {ours.cpu / bare.cpu:.2f} times those of the bare script")
     return 0
 
 
