@@ -152,7 +152,7 @@ def test_status_tells_runs_audit_coverage_and_exceptions(demo_lake: Chain) -> No
 
 @pytest.fixture
 def broken_copy(demo_lake: Chain, tmp_path: Path) -> Chain:
-    for folder in ("lake", "vault", "landing"):
+    for folder in ("lake", "vault", "landing", "truth"):
         shutil.copytree(demo_lake.folder / folder, tmp_path / folder)
     return demo_lake.in_folder(tmp_path)
 

@@ -45,7 +45,8 @@ def new_run_id(now: datetime) -> str:
 
 
 def utc_now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+    """With its zone, because Spark takes a naive time for one of the machine's own zone."""
+    return datetime.now(UTC)
 
 
 class _JsonLines(logging.Formatter):

@@ -93,10 +93,9 @@ def of_records(records: DataFrame, entity: str, key: str) -> DataFrame:
 
 
 def of_files(ledger: DataFrame) -> DataFrame:
-    """Exceptions of files that were rejected as a whole; gone when the path is delivered again and loads."""
-    loaded_again = ledger.where("status <> 'rejected'").select("path").distinct()
-    rejected = ledger.where("status = 'rejected'").join(loaded_again, on="path", how="left_anti")
-    newest = rejected.groupBy("path").agg(F.max_by(F.struct("source", "reason"), "loaded_at").alias("_last"))
+    """Exceptions of files that were rejected as a whole; the newest delivery of a path decides."""
+    newest = ledger.groupBy("path").agg(F.max_by(F.struct("status", "source", "reason"), "loaded_at").alias("_last"))
+    newest = newest.where("_last.status = 'rejected'")
     rule = F.when(F.col("_last.source").isNull(), "file_unmatched").otherwise("file_rejected")
     judged = newest.select(
         _violation(rule, "error", "(file)").alias("_violation"),

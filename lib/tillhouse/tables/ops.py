@@ -24,7 +24,7 @@ FILE_LEDGER = Table(
         run_id STRING NOT NULL COMMENT 'run that decided',
         loaded_at TIMESTAMP NOT NULL COMMENT 'when that run started'
     """,
-    key=("path", "sha256"),
+    key=("path", "run_id"),
 )
 
 FILE_COLUMN = Table(
