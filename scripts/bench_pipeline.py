@@ -29,7 +29,7 @@ from typing import Any
 
 import duckdb
 from deltalake import DeltaTable
-from demo import ROOT, run_pipeline
+from demo import ROOT, run_pipeline, spark_submit
 from make_demo_exports import make_exports, positive
 
 SIZES: dict[str, int | None] = {"quarter": 13, "all": None}
@@ -115,19 +115,6 @@ def contenders(folder: Path) -> Iterator[tuple[str, Callable[[], int]]]:
     yield "pipeline", lambda: run_pipeline(folder)
     yield "bare Spark", lambda: start(spark_submit(scripts / "bench_bare_spark.py", landing, str(folder / "bare")), folder)
     yield "DuckDB", lambda: start([sys.executable, str(scripts / "bench_duckdb.py"), landing, str(folder / "duckdb")], folder)
-
-
-def spark_submit(script: Path, *arguments: str) -> list[str]:
-    """The settings with which the demo submits the pipeline."""
-    settings = {
-        "spark.sql.shuffle.partitions": "4",
-        "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.ui.enabled": "false",
-    }
-    command = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[*]", "--driver-memory", "4g"]
-    for name, value in settings.items():
-        command += ["--conf", f"{name}={value}"]
-    return [*command, str(script), *arguments]
 
 
 def start(command: Sequence[str], folder: Path) -> int:

@@ -60,15 +60,7 @@ def run_pipeline(out: Path) -> int:
         key.touch(mode=0o600)
         key.write_text(secrets.token_hex(32) + "\n", "utf-8")
     environment = {**os.environ, "TILLHOUSE_TOKEN_KEY_FILE": str(key), "PYSPARK_PYTHON": sys.executable}
-    settings = {
-        "spark.sql.shuffle.partitions": "4",
-        "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.ui.enabled": "false",
-    }
-    command = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[*]", "--driver-memory", "4g"]
-    for name, value in settings.items():
-        command += ["--conf", f"{name}={value}"]
-    command += [str(ROOT / "jobs" / "pipeline.py"), "--conf-dir", str(ROOT / "conf")]
+    command = spark_submit(ROOT / "jobs" / "pipeline.py", "--conf-dir", str(ROOT / "conf"))
     for name in ("lake", "vault", "landing"):
         command += [f"--{name}", str(out / name)]
     with (out / "run.log").open("a", encoding="utf-8") as log:
@@ -79,6 +71,19 @@ def run_pipeline(out: Path) -> int:
             if not line.startswith("{"):
                 say(f"   {line.rstrip()}")
         return job.wait()
+
+
+def spark_submit(script: Path, *arguments: str) -> list[str]:
+    """The command that submits a script to Spark on one machine."""
+    settings = {
+        "spark.sql.shuffle.partitions": "4",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.ui.enabled": "false",
+    }
+    command = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[*]", "--driver-memory", "4g"]
+    for name, value in settings.items():
+        command += ["--conf", f"{name}={value}"]
+    return [*command, str(script), *arguments]
 
 
 def show(out: Path) -> bool:
