@@ -19,6 +19,8 @@ import duckdb
 from deltalake import DeltaTable
 from make_demo_exports import make_exports
 
+from tillhouse.session import JVM_OPTIONS
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -79,6 +81,7 @@ def spark_submit(script: Path, *arguments: str) -> list[str]:
         "spark.sql.shuffle.partitions": "4",
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.ui.enabled": "false",
+        "spark.driver.extraJavaOptions": JVM_OPTIONS,
     }
     command = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[*]", "--driver-memory", "4g"]
     for name, value in settings.items():

@@ -6,11 +6,16 @@ import os
 import sys
 from collections.abc import Mapping
 
+from pyspark import SparkConf
 from pyspark.sql import SparkSession
+
+# A mapping becomes one large generated method. Above 8,000 bytes the JVM would interpret it for good, at half the speed.
+JVM_OPTIONS = "-XX:-DontCompileHugeMethods -XX:+UseParallelGC"
 
 LOCAL_DEFAULTS = {
     "spark.master": "local[*]",
     "spark.driver.memory": "4g",
+    "spark.driver.extraJavaOptions": JVM_OPTIONS,
     "spark.sql.shuffle.partitions": "4",
     "spark.databricks.delta.snapshotPartitions": "1",
 }
@@ -37,6 +42,8 @@ def open_session(app_name: str = "tillhouse", conf: Mapping[str, str] | None = N
     }
     if not submitted:
         settings = {**LOCAL_DEFAULTS, **settings, "spark.ui.enabled": "false"}
+    elif not SparkConf().contains("spark.executor.extraJavaOptions"):
+        settings["spark.executor.extraJavaOptions"] = JVM_OPTIONS
     builder = SparkSession.builder.appName(app_name)
     for key, value in {**settings, **(conf or {})}.items():
         builder = builder.config(key, value)
