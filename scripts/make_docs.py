@@ -412,6 +412,8 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "landing": "Where exports are delivered. `--landing` and `TILLHOUSE_LANDING` win.",
         "token_key_file": "File with the secret for tokens, outside lake and repository. `TILLHOUSE_TOKEN_KEY_FILE` "
         "wins, and the secret itself in `TILLHOUSE_TOKEN_KEY` wins over both.",
+        "time_travel_days": "For how many days, 7 to 3650, every past version of a table can be read. `tillhouse maintain` "
+        "removes what is older.",
     },
     ProductRules: {
         "counted_by_line": "Product groups whose lines count as one item each, by level.",

@@ -176,15 +176,18 @@ def test_a_step_declares_every_table_that_its_layer_touches(config: Config, step
     writes = {table.full_name for table in step.writes(config)}
     calls = [call for path in modules_of(step.name) for call in store_calls(tree_of(path))]
     assert calls
-    assert {table for method, table in calls if method in ("read", "register", "version", "exists")} <= reads | writes
-    assert {table for method, table in calls if method in ("overwrite", "append", "replace_where", "merge")} <= writes
+    assert {table for method, table in calls if method in READING} <= reads | writes
+    assert {table for method, table in calls if method in WRITING} <= writes
+
+
+READING = ("read", "register", "version", "exists", "has_news", "changes", "touched")
+WRITING = ("overwrite", "append", "replace", "remove")
 
 
 def store_calls(tree: ast.AST) -> Iterator[tuple[str, str]]:
     """Calls such as ``store.read(silver.RECEIPT)``: the method and the table."""
-    methods = ("read", "register", "version", "exists", "overwrite", "append", "replace_where", "merge")
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in methods:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in (*READING, *WRITING):
             for argument in node.args:
                 if (
                     isinstance(argument, ast.Attribute)

@@ -110,8 +110,18 @@ def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
         f"{tmp_path}/lake.yml: key 'landing' is missing; add it",
         f"{tmp_path}/lake.yml: key 'token_key_file' must be one text, but is a list",
         f"{tmp_path}/lake.yml: key 'landign' is unknown (did you mean 'landing'?). "
-        "Allowed here: lake, landing, token_key_file, vault",
+        "Allowed here: lake, landing, time_travel_days, token_key_file, vault",
     ]
+
+
+def test_the_days_of_time_travel_are_30_unless_the_conf_says_otherwise(tmp_path: Path) -> None:
+    assert load_config(write_conf(tmp_path)).time_travel_days == 30
+    assert load_config(write_conf(tmp_path, lake=f"{LAKE}time_travel_days: 90\n")).time_travel_days == 90
+
+
+@pytest.mark.parametrize("days", ["6", "4000", "7.5", '"30"', "true", "[30]"])
+def test_days_of_time_travel_that_cannot_be_kept_are_an_error(tmp_path: Path, days: str) -> None:
+    assert "key 'time_travel_days'" in fault(tmp_path, lake=f"{LAKE}time_travel_days: {days}\n")
 
 
 def test_a_wrong_key_of_a_mapping_is_told_with_what_is_allowed(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from tillhouse.store import Store
 from tillhouse.tables import gold, ops, silver
 
 ROOT = Path(__file__).resolve().parent.parent
+UPKEEP = ("maintain", "upgrade")
 JOBS = sorted(path.stem for path in (ROOT / "jobs").glob("*.py"))
 
 
@@ -77,8 +78,8 @@ def example(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Ex
     return chain
 
 
-def test_there_is_a_job_for_each_step_and_one_for_all() -> None:
-    assert set(JOBS) == {"pipeline", *(step.name for step in STEPS)}
+def test_there_is_a_job_for_each_step_one_for_all_and_those_of_upkeep() -> None:
+    assert set(JOBS) == {"pipeline", *(step.name for step in STEPS), *UPKEEP}
 
 
 def test_one_job_for_each_step_arrives_at_the_figures_that_the_readme_says(example: Example) -> None:
@@ -136,7 +137,8 @@ def test_a_quality_gate_ends_with_3_and_leaves_what_was_published(example: Examp
 def test_every_job_tells_its_arguments(job: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_job(job, "--help") == 0
     arguments = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
-    assert {"--conf-dir", "--lake", "--vault", "--landing", "--as-of", "--run-id", "--full"} <= arguments
+    assert {"--conf-dir", "--lake", "--vault", "--landing"} <= arguments
+    assert ({"--as-of", "--run-id", "--full"} <= arguments) == (job not in UPKEEP)
     assert ({"--only", "--from-step", "--to-step"} <= arguments) == (job == "pipeline")
 
 

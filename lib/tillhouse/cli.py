@@ -18,14 +18,14 @@ from tillhouse.config import Config, load_config
 from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
-from tillhouse.ops import doctor, status
+from tillhouse.ops import doctor, maintain, status, upgrade
 from tillhouse.ops.runs import Run, StepResult, log_to_stderr, new_run_id, utc_now
 from tillhouse.session import open_session
 from tillhouse.store import Store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``tillhouse``: run, status, kpi, doctor, make-key."""
+    """``tillhouse``: run, status, kpi, maintain, upgrade, doctor, make-key."""
     parser = argparse.ArgumentParser(prog="tillhouse", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="bring the lake up to what lies in the landing area")
@@ -40,18 +40,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kpi.add_argument("--by", default="", help=f"comma-separated: {', '.join(item.name for item in DIMENSIONS)}")
     kpi.add_argument("--where", help="condition over the dimensions, for example: \"region = 'Nord'\"")
     kpi.add_argument("--json", action="store_true", help="as JSON lines")
+    _add_lake_arguments(commands.add_parser("maintain", help="join small files, delete what no promised version needs"))
+    _add_lake_arguments(commands.add_parser("upgrade", help="bring the lake of an older release forward to this one"))
     check = commands.add_parser("doctor", help="Java, Python, jars, versions that must match, write permission")
     _add_lake_arguments(check)
     key = commands.add_parser("make-key", help="make a secret for tokens of personal identifiers")
     key.add_argument("file", type=Path, help="where to write it; outside lake and repository")
     given = parser.parse_args(arguments)
-    handlers = {"run": _run, "status": _status, "kpi": _kpi, "doctor": _doctor, "make-key": _make_key}
+    handlers = {"run": _run, "status": _status, "kpi": _kpi, "doctor": _doctor, "make-key": _make_key, **_UPKEEP}
     return guarded(lambda: handlers[given.command](given))
 
 
 def run_job(step: str | None, description: str, arguments: Sequence[str] | None = None) -> int:
-    """The body of every spark-submit job: one step, or all of them."""
+    """The body of every spark-submit job: one step, all of them, or upkeep of the lake."""
     parser = argparse.ArgumentParser(description=description)
+    if step in _UPKEEP:
+        _add_lake_arguments(parser)
+        upkeep, of_lake = _UPKEEP[step], parser.parse_args(arguments)
+        return guarded(lambda: upkeep(of_lake))
     _add_run_arguments(parser)
     if step is None:
         _add_step_arguments(parser)
@@ -85,6 +91,9 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--as-of", type=_date, help="business time, exclusive: only trading days before it (all)")
     parser.add_argument("--run-id", help="name of the run (time of its start)")
     parser.add_argument("--full", action="store_true", help="recompute everything from bronze")
+    parser.add_argument(
+        "--wait", type=_minutes, default=0.0, metavar="MINUTES", help="how long to wait while another run works on the lake (0)"
+    )
 
 
 def _add_step_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +108,16 @@ def _date(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date; write yyyy-mm-dd") from None
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = -1.0
+    if not 0 <= minutes < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes; write for example 30")
+    return minutes
 
 
 def _config(given: argparse.Namespace) -> Config:
@@ -119,6 +138,7 @@ def _run(given: argparse.Namespace) -> int:
         started_at=now,
         as_of=given.as_of,
         full=given.full,
+        wait_seconds=given.wait * 60,
     )
     results = pipeline.run(run, steps, show=_show_step)
     pipeline.check_audit(run)
@@ -130,6 +150,31 @@ def _run(given: argparse.Namespace) -> int:
 def _show_step(result: StepResult) -> None:
     figures = ", ".join(f"{name} {value:,}" for name, value in result.figures.items())
     _say(f"{result.step:<9} {result.status:<10} {result.seconds:6.1f} s  {figures}")
+
+
+def _maintain(given: argparse.Namespace) -> int:
+    config = _config(given)
+    log_to_stderr()
+    now = utc_now()
+    run = Run(Store(open_session(), config.lake, config.vault), config, new_run_id(now), now)
+    done = maintain.maintain(run)
+    for name, item in done.items():
+        if item.is_changed:
+            _say(f"{name:<24} files {item.files_before:,} -> {item.files_after:,}, deleted {item.files_removed:,}")
+    if not any(item.is_changed for item in done.values()):
+        _say("nothing to do: no table outside ops was written")
+    return 0
+
+
+def _upgrade(given: argparse.Namespace) -> int:
+    config = _config(given)
+    log_to_stderr()
+    done = upgrade.upgrade(Store(open_session(), config.lake, config.vault), config)
+    _say("\n".join(done) or "nothing to do: the lake is that of this release")
+    return 0
+
+
+_UPKEEP: dict[str | None, Callable[[argparse.Namespace], int]] = {"maintain": _maintain, "upgrade": _upgrade}
 
 
 def _status(given: argparse.Namespace) -> int:

@@ -29,6 +29,7 @@ class LakeFile(StrictModel):
     vault: str
     landing: str
     token_key_file: str | None = None
+    time_travel_days: int = Field(default=30, ge=7, le=3650, strict=True)
 
 
 class ProductRules(StrictModel):
@@ -48,6 +49,7 @@ class Config:
     token_key_file: str | None
     sources: tuple[Source, ...]
     products: ProductRules
+    time_travel_days: int
 
     def sources_of(self, entity: str) -> tuple[Source, ...]:
         return tuple(source for source in self.sources if source.entity == entity)
@@ -201,6 +203,7 @@ def load_config(conf_dir: Path, lake: str | None = None, vault: str | None = Non
         token_key_file=lake_file.token_key_file,
         sources=_load_sources(conf_dir / "sources"),
         products=read_model(ProductRules, conf_dir / "products.yml"),
+        time_travel_days=lake_file.time_travel_days,
     )
 
 

@@ -15,6 +15,10 @@ class ConfigError(TillhouseError):
     exit_code = 2
 
 
+class LeaseError(TillhouseError):
+    """Another run works on the lake; nothing was changed, or nothing more is."""
+
+
 class SourceError(TillhouseError):
     """A delivered file cannot be read as its mapping says; the file is rejected as a whole."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterator
+from functools import reduce
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
@@ -19,6 +20,14 @@ def surrogate_key(*natural: Column | str) -> Column:
         for text in (column.cast("string") for column in columns)
     ]
     return F.md5(F.concat(*parts))
+
+
+def content_hash(*columns: Column | str) -> Column:
+    """64-bit hash of a row's values. Spark's own skips NULL, so that a value could move to the next column unseen."""
+    values = [F.col(column) if isinstance(column, str) else column for column in columns]
+    is_null = [F.when(value.isNull(), F.lit(1 << (i % 62))).otherwise(F.lit(0)) for i, value in enumerate(values)]
+    masks = [reduce(lambda left, right: left.bitwiseOR(right), is_null[i : i + 62]) for i in range(0, len(is_null), 62)]
+    return F.xxhash64(*values, *masks)
 
 
 def token(kind: str, value: str, key: bytes) -> str:

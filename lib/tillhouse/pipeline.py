@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from pyspark.sql import functions as F
 
@@ -16,51 +17,61 @@ from tillhouse.gold import step as gold_step
 from tillhouse.identity import resolve
 from tillhouse.kpi import branch_day, metrics
 from tillhouse.ops import audit
+from tillhouse.ops.lease import Lease
 from tillhouse.ops.runs import Run, StepResult, record_steps, tell, utc_now
 from tillhouse.quality import rules
 from tillhouse.silver import lines
 from tillhouse.silver import step as silver_step
+from tillhouse.store import Since
 from tillhouse.tables import Table, gold, ops, silver, vault
-from tillhouse.tables.bronze import bronze_table
+from tillhouse.tables.lake import bronze_tables, tables_of
+
+# Watermarks of a step hold, beside the tables that it reads, the parts of conf that it depends on.
+PART = "conf: "
+AS_OF = "as_of"
+Mark = tuple[str, int, str]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: the tables that it reads and writes, the conf and rules that it depends on, and the work itself."""
+    """One step: the tables that it reads and writes, the parts of conf and rules that it depends on, and the work itself.
+
+    ``run`` gets what its tables reflect already, or None where everything is to be made anew. A changed part named
+    ``source X`` touches that source's records, any other part touches everything.
+    """
 
     name: str
     reads: Callable[[Config], Sequence[Table]]
     writes: Callable[[Config], Sequence[Table]]
-    depends_on: Callable[[Run], Sequence[object]]
-    run: Callable[[Run], Mapping[str, int]]
-    audit: Callable[[Run], Sequence[audit.Measured]] = lambda run: ()
+    depends_on: Callable[[Run], Mapping[str, object]]
+    run: Callable[[Run, Since | None], Mapping[str, int]]
+    audit: Callable[[Run, Since | None], Sequence[audit.Measured]] = lambda run, since: ()
     always: bool = False
-
-
-def _bronze_tables(config: Config) -> tuple[Table, ...]:
-    return tuple(bronze_table(source.name, source.personal_data) for source in config.sources)
 
 
 STEPS = (
     Step(
         name="bronze",
         reads=lambda config: (),
-        writes=lambda config: (*_bronze_tables(config), ops.FILE_LEDGER, ops.FILE_COLUMN),
-        depends_on=lambda run: (),
-        run=lambda run: ingest.run(run.store, run.config.sources, run.config.landing, run.run_id, run.started_at),
+        writes=lambda config: (*bronze_tables(config.sources), ops.FILE_LEDGER, ops.FILE_COLUMN),
+        depends_on=lambda run: {},
+        run=lambda run, since: ingest.run(run.store, run.config.sources, run.config.landing, run.run_id, run.started_at),
         audit=audit.bronze,
         always=True,
     ),
     Step(
         name="silver",
-        reads=lambda config: (*_bronze_tables(config), ops.FILE_LEDGER),
+        reads=lambda config: (*bronze_tables(config.sources), ops.FILE_LEDGER),
         writes=lambda config: (
             silver.BRANCH, silver.PRODUCT, silver.RECEIPT_VERSION, silver.RECEIPT_LINE, silver.RECEIPT, silver.RECEIPT_PAYMENT,
             vault.PARTY, silver.PARTY, silver.EXCEPTION,
         ),
-        depends_on=lambda run: (run.config.sources, rules.RECEIPT_RULES, rules.BRANCH_RULES, lines.RULES_VERSION),
-        run=lambda run: silver_step.run(
-            run.store, run.config.sources, run.config.token_key(), run.run_id, run.started_at
+        depends_on=lambda run: {
+            "rules": (rules.RECEIPT_RULES, rules.BRANCH_RULES, lines.RULES_VERSION),
+            **{f"source {source.name}": source for source in run.config.sources},
+        },
+        run=lambda run, since: silver_step.run(
+            run.store, run.config.sources, run.config.token_key(), run.run_id, run.started_at, since
         ),
         audit=audit.silver_,
     ),
@@ -68,8 +79,8 @@ STEPS = (
         name="identity",
         reads=lambda config: (silver.PARTY,),
         writes=lambda config: (silver.PARTY_CUSTOMER,),
-        depends_on=lambda run: (),
-        run=lambda run: resolve.run(run.store, run.run_id),
+        depends_on=lambda run: {},
+        run=lambda run, since: resolve.run(run.store, run.run_id),
     ),
     Step(
         name="gold",
@@ -79,16 +90,16 @@ STEPS = (
         writes=lambda config: (
             gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.FCT_SALE_LINE, gold.FCT_RECEIPT,
         ),
-        depends_on=lambda run: (run.config.products, run.as_of, facts.RULES_VERSION),
-        run=lambda run: gold_step.run(run.store, run.config.products, run.as_of),
+        depends_on=lambda run: {"products.yml": run.config.products, "rules": facts.RULES_VERSION, AS_OF: run.as_of},
+        run=lambda run, since: gold_step.run(run.store, run.config.products, run.as_of, since),
         audit=audit.gold_,
     ),
     Step(
         name="kpi",
         reads=lambda config: (gold.FCT_RECEIPT, gold.DIM_BRANCH, gold.DIM_CUSTOMER, gold.DIM_DATE, silver.EXCEPTION),
         writes=lambda config: (gold.KPI_BRANCH_DAY,),
-        depends_on=lambda run: (metrics.view_definition(),),
-        run=lambda run: branch_day.run(run.store),
+        depends_on=lambda run: {"measures": metrics.view_definition()},
+        run=lambda run, since: branch_day.run(run.store, since),
         audit=audit.kpi,
     ),
 )  # fmt: skip
@@ -115,10 +126,17 @@ def run(run: Run, steps: Sequence[Step] = STEPS, show: Callable[[StepResult], No
     """Run steps in order. A step whose inputs, conf and rules are those of its last run does nothing and says so.
 
     Raises:
+        ConfigError: the tables were made by another release; nothing was changed.
+        LeaseError: another run works on the lake, or has taken it over.
         TillhouseError: a step failed; what it did is recorded, and the next run repeats it.
     """
+    with Lease.take(run.store, run.run_id, run.wait_seconds):
+        return _run_steps(run, steps, show)
+
+
+def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], None]) -> list[StepResult]:
     store, config = run.store, run.config
-    store.create_missing([*ops.TABLES, *silver.TABLES, *vault.TABLES, *gold.TABLES, *_bronze_tables(config)])
+    store.create_missing(tables_of(config.sources))
     _refuse_used_run_id(run, steps)
     results: list[StepResult] = []
     measured: list[tuple[str, audit.Measured]] = []
@@ -126,18 +144,18 @@ def run(run: Run, steps: Sequence[Step] = STEPS, show: Callable[[StepResult], No
     try:
         for step in steps:
             started_at, clock = utc_now(), time.monotonic()
-            now = _upstream(run, step)
-            print_ = fingerprint(*step.depends_on(run))
-            reason = _why(run, step, marks.get(step.name, {}), now, print_)
+            now = _state(run, step)
+            reason, since = _why(run, step, marks.get(step.name, {}), now)
             tell("step starts", run_id=run.run_id, step=step.name, reason=reason or "nothing new")
             figures: Mapping[str, int] = {}
+            store.expect(None if since is None else 0)
             try:
                 if reason:
-                    figures = step.run(run)
-                    found = [] if _did_nothing(step, figures) else step.audit(run)
+                    figures = step.run(run, since)
+                    found = [] if _did_nothing(step, figures) else step.audit(run, since)
                     measured += [(step.name, item) for item in found]
                     if now and all(item.ok for item in found):  # what does not add up is worked on again by the next run
-                        marks[step.name] = {name: (*now[name], print_) for name in now}
+                        marks[step.name] = now
                         _keep_watermarks(run, marks)
             except Exception as error:
                 seconds = time.monotonic() - clock
@@ -145,8 +163,6 @@ def run(run: Run, steps: Sequence[Step] = STEPS, show: Callable[[StepResult], No
                 text = str(error)[:2000] if isinstance(error, TillhouseError) else "see the log"
                 results.append(StepResult(step.name, "failed", f"{type(error).__name__}: {text}", started_at, seconds, {}))
                 raise
-            finally:
-                store.release()
             status = "done" if reason and not _did_nothing(step, figures) else "unchanged"
             result = StepResult(step.name, status, reason, started_at, time.monotonic() - clock, figures)
             tell("step ends", run_id=run.run_id, step=step.name, status=status, seconds=round(result.seconds, 1), **figures)
@@ -171,35 +187,54 @@ def _did_nothing(step: Step, figures: Mapping[str, int]) -> bool:
     return step.always and not any(figures.values())
 
 
-def _upstream(run: Run, step: Step) -> dict[str, tuple[str, int]]:
-    """Delta id and version of each table that the step reads."""
-    return {table.full_name: run.store.version(table) for table in step.reads(run.config)}
+def _state(run: Run, step: Step) -> dict[str, Mark]:
+    """What the step depends on as it is now: Delta id and version of each table that it reads, and each part of conf."""
+    tables = {table.full_name: (*run.store.version(table), "") for table in step.reads(run.config)}
+    parts = {
+        f"{PART}{name}": ("", 0, str(part or "") if name == AS_OF else fingerprint(part))
+        for name, part in step.depends_on(run).items()
+    }
+    return tables | parts
 
 
-def _why(
-    run: Run, step: Step, marks: Mapping[str, tuple[str, int, str]], now: Mapping[str, tuple[str, int]], print_: str
-) -> str | None:
-    """Why the step has to work; None if nothing has changed since its last run."""
+def _why(run: Run, step: Step, marks: Mapping[str, Mark], now: Mapping[str, Mark]) -> tuple[str | None, Since | None]:
+    """Why the step has to work, None if nothing has changed; and since when, None if all has to be made anew."""
     if step.always:
-        return "looks for new files"
+        return "looks for new files", None
     if run.full:
-        return "--full"
+        return "--full", None
     if not marks:
-        return "first run"
-    if any(mark[2] != print_ for mark in marks.values()):
-        return "conf or rules changed"
-    changed = [name for name, version in now.items() if name not in marks or marks[name][:2] != version]
-    return f"new in {', '.join(changed)}" if changed else None
+        return "first run", None
+    changed = {name.removeprefix(PART) for name in {*now, *marks} if name.startswith(PART) and now.get(name) != marks.get(name)}
+    touches_all = sorted(part for part in changed if part != AS_OF and not part.startswith("source "))
+    if touches_all:
+        return f"changed: {', '.join(touches_all)}", None
+    tables = {table.full_name: table for table in step.reads(run.config)}
+    news = []
+    for name, table in tables.items():
+        (table_id, version, _), mark = now[name], marks.get(name)
+        if mark is None or mark[0] != table_id:
+            return f"{name} was made anew", None
+        if not run.store.can_read_changes(table, mark[1], version):
+            return f"the log of {name} no longer tells what changed since version {mark[1]}", None
+        if mark[1] != version:
+            news.append(name)
+    if not news and not changed:
+        return None, None
+    reasons = ([f"new in {', '.join(news)}"] if news else []) + ([f"changed: {', '.join(sorted(changed))}"] if changed else [])
+    before = marks.get(f"{PART}{AS_OF}", ("", 0, ""))[2]
+    since = Since({name: marks[name][1] for name in tables}, frozenset(changed), date.fromisoformat(before) if before else None)
+    return "; ".join(reasons), since
 
 
-def _watermarks(run: Run) -> dict[str, dict[str, tuple[str, int, str]]]:
-    marks: dict[str, dict[str, tuple[str, int, str]]] = {}
+def _watermarks(run: Run) -> dict[str, dict[str, Mark]]:
+    marks: dict[str, dict[str, Mark]] = {}
     for row in run.store.read(ops.WATERMARK).collect():
         marks.setdefault(row["step"], {})[row["upstream"]] = (row["table_id"], row["version"], row["fingerprint"])
     return marks
 
 
-def _keep_watermarks(run: Run, marks: Mapping[str, Mapping[str, tuple[str, int, str]]]) -> None:
+def _keep_watermarks(run: Run, marks: Mapping[str, Mapping[str, Mark]]) -> None:
     rows = [
         (step.name, step.writes(run.config)[-1].full_name, upstream, *mark)
         for step in STEPS

@@ -2,24 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
 
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
 from pyspark.storagelevel import StorageLevel
 
+from tillhouse.errors import ConfigError
+from tillhouse.keys import content_hash
 from tillhouse.tables import Table
+from tillhouse.tables.contract import MONTH, NO_MONTH, VERSION_PROPERTY
+
+SMALL_FILE = 64 * 1024 * 1024
+FULL_FILE = 256 * 1024 * 1024
+SEVERAL = 4  # small files in a partition that are worth a commit
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A table as it lies on disk."""
+
+    struct: StructType
+    partition_by: tuple[str, ...]
+    properties: Mapping[str, str]
+
+    @property
+    def contract_version(self) -> int:
+        """Version of the contract that the table was made by."""
+        return int(self.properties.get(VERSION_PROPERTY, "1"))
+
+
+LITTLE = 200_000  # rows
+
+
+@dataclass(frozen=True)
+class Since:
+    """What a step's tables reflect already.
+
+    ``versions`` are those of the tables that it reads, ``changed_parts`` the parts of conf that have changed since.
+    """
+
+    versions: Mapping[str, int]
+    changed_parts: frozenset[str]
+    as_of: date | None = None
+
+    def version(self, table: Table) -> int:
+        return self.versions[table.full_name]
+
+    def has_changed(self, part: str) -> bool:
+        return part in self.changed_parts
 
 
 class Store:
-    """The tables of one lake: each is a Delta folder ``<root>/<schema>/<table>``; personal ones lie under the vault root."""
+    """The tables of one lake: each is a Delta folder ``<root>/<schema>/<table>``; personal ones lie under the vault root.
+
+    ``before_commit`` is called with a table's name before each commit: the lease is checked there, and tests stop a run there.
+    """
 
     def __init__(self, spark: SparkSession, lake: str, vault: str) -> None:
         self.spark = spark
         self.lake = lake.rstrip("/")
         self.vault = vault.rstrip("/")
-        self._kept: list[DataFrame] = []
+        self.before_commit: Callable[[str], None] = lambda table: None
+        is_local = spark.sparkContext.master.startswith("local")
+        self._level = StorageLevel.MEMORY_AND_DISK if is_local else StorageLevel.MEMORY_AND_DISK_2
 
     def path(self, table: Table) -> str:
         """Folder of the table. A table of schema ``vault`` or with personal data lies under the vault root."""
@@ -30,22 +84,26 @@ class Store:
         return DeltaTable.isDeltaTable(self.spark, self.path(table))
 
     def create_missing(self, tables: Iterable[Table]) -> None:
-        """Create what does not exist yet, so that every public table can be read from the first run on."""
-        missing = [table for table in tables if not self.exists(table)]
+        """Create what does not exist yet, so that every public table can be read from the first run on.
+
+        Raises:
+            ConfigError: a table was made by another version of its contract; nothing is created then.
+        """
+        snapshots = {table: self._snapshot(table) for table in tables}
+        missing = [table for table, snapshot in snapshots.items() if snapshot.version() < 0]
+        refuse_other_versions(
+            {table: _contract_version(snapshot) for table, snapshot in snapshots.items() if table not in missing}
+        )
         with ThreadPoolExecutor(max_workers=4) as pool:
             list(pool.map(self._create, missing))
 
     def _create(self, table: Table) -> None:
+        self.before_commit(table.full_name)
         builder = (
-            DeltaTable.createIfNotExists(self.spark)
-            .location(self.path(table))
-            .addColumns(table.struct)
-            .comment(table.grain)
-            .property("delta.enableDeletionVectors", "false")
-            .property("delta.checkpointInterval", "20")
+            DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(table.struct).comment(table.grain)
         )
-        if table.personal:
-            builder = builder.property("delta.dataSkippingNumIndexedCols", "0")
+        for name, value in table.properties.items():
+            builder = builder.property(name, value)
         if table.partition_by:
             builder = builder.partitionedBy(*table.partition_by)
         builder.execute()
@@ -55,11 +113,173 @@ class Store:
 
     def version(self, table: Table) -> tuple[str, int]:
         """Delta id and newest version of a table, from the log alone."""
+        snapshot = self._snapshot(table)
+        return str(snapshot.metadata().id()), int(snapshot.version())
+
+    def contract_version(self, table: Table) -> int:
+        """Version of the contract that the table on disk was made by."""
+        return _contract_version(self._snapshot(table))
+
+    def stored(self, table: Table) -> Stored | None:
+        """The table as it lies on disk; None where it does not exist."""
+        snapshot = self._snapshot(table)
+        if snapshot.version() < 0:
+            return None
+        metadata = snapshot.metadata()
+        jvm = self.spark.sparkContext._jvm
+        assert jvm is not None
+        properties = dict(jvm.scala.jdk.javaapi.CollectionConverters.asJava(metadata.configuration()))
+        partition_by = tuple(jvm.scala.jdk.javaapi.CollectionConverters.asJava(metadata.partitionColumns()))
+        return Stored(StructType.fromJson(json.loads(metadata.schemaString())), partition_by, properties)
+
+    def make_anew(self, table: Table) -> None:
+        """Empty a table and give it the columns and the layout of its contract, in one commit; older versions stay readable."""
+        partition_by = f" PARTITIONED BY ({', '.join(table.partition_by)})" if table.partition_by else ""
+        self.before_commit(table.full_name)
+        self.spark.sql(  # the builder's createOrReplace refuses other columns for a table without a catalogue
+            f"REPLACE TABLE {self._quoted(table)} ({table.struct.toDDL()}) USING DELTA{partition_by} "
+            f"COMMENT {_literal(table.grain)} TBLPROPERTIES ({_assignments(table.properties)})"
+        )
+
+    def add_columns(self, table: Table, fields: Sequence[StructField]) -> None:
+        """Add columns at the end of a table; existing rows have none of them."""
+        self.before_commit(table.full_name)
+        self.spark.sql(f"ALTER TABLE {self._quoted(table)} ADD COLUMNS ({StructType(list(fields)).toDDL()})")
+
+    def set_properties(self, table: Table, properties: Mapping[str, str]) -> bool:
+        """Give a table properties, in one commit; where it has them there is none. Returns whether something was written."""
+        stored = self.stored(table)
+        assert stored is not None
+        if all(stored.properties.get(name) == value for name, value in properties.items()):
+            return False
+        self.before_commit(table.full_name)
+        self.spark.sql(f"ALTER TABLE {self._quoted(table)} SET TBLPROPERTIES ({_assignments(properties)})")
+        return True
+
+    def _quoted(self, table: Table) -> str:
+        return f"delta.`{self.path(table).replace('`', '``')}`"
+
+    def file_count(self, table: Table) -> int:
+        """Number of data files of the newest version."""
+        return int(self._snapshot(table).numOfFiles())
+
+    def compact(self, table: Table, several: int = SEVERAL) -> None:
+        """Join the small files of each partition that has several; without one there is no commit.
+
+        No row changes, and the change feed tells nothing of it.
+        """
+        snapshot = self._snapshot(table)
+        if snapshot.numOfFiles() < several:
+            return
+        files = DataFrame(snapshot.allFiles().toDF(), self.spark).where(F.col("size") < SMALL_FILE)
+        names = table.partition_by
+        counted = files.groupBy(*(F.col("partitionValues")[name].alias(name) for name in names)).count()
+        partitions = counted.where(F.col("count") >= several).collect()
+        if not partitions:
+            return
+        optimize = DeltaTable.forPath(self.spark, self.path(table)).optimize()
+        if names:
+            optimize = optimize.where(
+                " OR ".join(" AND ".join(f"{name} <=> {_literal(row[name])}" for name in names) for row in partitions)
+            )
+        self.before_commit(table.full_name)
+        optimizing = "spark.databricks.delta.optimize"
+        with self._settings({f"{optimizing}.minFileSize": SMALL_FILE, f"{optimizing}.maxFileSize": FULL_FILE}):
+            optimize.executeCompaction()
+
+    def vacuum(self, table: Table, days: int) -> int:
+        """Delete the files that no version of the last ``days`` needs; returns how many there were.
+
+        What killed writers have left is among them. There is no commit.
+        """
+        before = self._files_in_folder(table)
+        if before == self.file_count(table):
+            return 0
+        self.before_commit(table.full_name)
+        settings: dict[str, str | int] = {
+            "spark.databricks.delta.vacuum.logging.enabled": "false",
+            # Listing starts that many tasks, 10,000 if nothing is said: 40 s for a table of four files.
+            "spark.sql.sources.parallelPartitionDiscovery.parallelism": self.spark.sparkContext.defaultParallelism,
+        }
+        with self._settings(settings):
+            DeltaTable.forPath(self.spark, self.path(table)).vacuum(days * 24)
+        return before - self._files_in_folder(table)
+
+    def _files_in_folder(self, table: Table) -> int:
+        """Number of files below the table's folder, without its log."""
+        folder, files = self._folder(self.path(table))
+        log, _ = self._folder(f"{self.path(table)}/_delta_log")
+        return int(files.getContentSummary(folder).getFileCount() - files.getContentSummary(log).getFileCount())
+
+    def committed_at(self, table: Table, version: int) -> datetime | None:
+        """When a version was committed; None where the log no longer has it."""
+        commit, files = self._folder(f"{self.path(table)}/_delta_log/{version:020d}.json")
+        if not files.exists(commit):
+            return None
+        return datetime.fromtimestamp(files.getFileStatus(commit).getModificationTime() / 1000, UTC)
+
+    def _folder(self, path: str) -> tuple[Any, Any]:
+        jvm = self.spark.sparkContext._jvm
+        assert jvm is not None
+        folder = jvm.org.apache.hadoop.fs.Path(path)
+        return folder, folder.getFileSystem(self.spark._jsparkSession.sessionState().newHadoopConf())
+
+    @contextmanager
+    def _settings(self, settings: Mapping[str, str | int]) -> Iterator[None]:
+        """Settings that can be given to the session only; afterwards they are what they were."""
+        before = {name: self.spark.conf.get(name, None) for name in settings}
+        for name, value in settings.items():
+            self.spark.conf.set(name, str(value))
+        try:
+            yield
+        finally:
+            for name, old in before.items():
+                if old is None:
+                    self.spark.conf.unset(name)
+                else:
+                    self.spark.conf.set(name, old)
+
+    def _snapshot(self, table: Table) -> Any:
         jvm = self.spark.sparkContext._jvm
         assert jvm is not None
         log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(table))
-        snapshot = log.update(False, jvm.scala.Option.empty(), jvm.scala.Option.empty())
-        return str(snapshot.metadata().id()), int(snapshot.version())
+        return log.update(False, jvm.scala.Option.empty(), jvm.scala.Option.empty())
+
+    def can_read_changes(self, table: Table, since: int, now: int) -> bool:
+        """Whether every commit after version ``since`` is still in the log with the rows that it changed."""
+        if since == now:
+            return True
+        jvm = self.spark.sparkContext._jvm
+        assert jvm is not None
+        folder = jvm.org.apache.hadoop.fs.Path(f"{self.path(table)}/_delta_log")
+        files = folder.getFileSystem(self.spark._jsparkSession.sessionState().newHadoopConf())
+        first = jvm.org.apache.hadoop.fs.Path(folder, f"{since + 1:020d}.json")
+        return bool(since < now and files.exists(first))
+
+    def has_news(self, table: Table, since: Since) -> bool:
+        """Whether anything was committed to the table since then."""
+        return self.version(table)[1] > since.version(table)
+
+    def changes(self, table: Table, since: Since) -> DataFrame:
+        """Every row that commits since then have written or removed, with ``_is_new``: written. ``has_news`` comes first."""
+        feed = (
+            self.spark.read.format("delta")
+            .option("readChangeFeed", "true")
+            .option("startingVersion", since.version(table) + 1)
+            .load(self.path(table))
+        )
+        return feed.withColumn("_is_new", F.col("_change_type").isin("insert", "update_postimage"))
+
+    def touched(self, table: Table, since: Since, keys: Sequence[str], content: Sequence[str] = ()) -> DataFrame:
+        """Distinct ``keys`` of the rows that differ from what they were then.
+
+        A commit that replaces a range reports every row of it; rows that were removed and written again with the same
+        ``content`` (all columns that are not technical) cancel out.
+        """
+        names = content or [name for name in table.column_names if not name.startswith("_") or name == MONTH]
+        hashed = self.changes(table, since).select(*keys, content_hash(*_hashable(table, names)).alias("_hash"))
+        grouped = hashed.groupBy(*keys).agg(F.bit_xor("_hash").alias("_hash"))
+        return grouped.where("_hash <> 0").select(*keys)
 
     def register(self, *tables: Table) -> None:
         """Make tables known to the session's catalogue by their location; the lake stays the truth."""
@@ -70,26 +290,72 @@ class Store:
             self.spark.sql(f"CREATE TABLE {table.full_name} USING DELTA LOCATION '{self.path(table)}'")
 
     def keep(self, rows: DataFrame) -> DataFrame:
-        """Rows that several writes of a step need are computed once; ``release`` frees them at its end."""
-        self._kept.append(rows.persist(StorageLevel.MEMORY_AND_DISK))
-        return self._kept[-1]
+        """Compute rows once that several queries need, and forget how they were computed, so that planning stays cheap.
 
-    def release(self) -> None:
-        """Free what ``keep`` has kept."""
-        while self._kept:
-            self._kept.pop().unpersist()
+        They live as long as the frame does. A cluster holds them twice, so that it may lose a worker.
+        """
+        return rows.localCheckpoint(eager=True, storageLevel=self._level)
 
-    def overwrite(self, table: Table, rows: DataFrame) -> None:
-        """Replace the whole content in one commit; readers see the old rows or the new ones."""
-        self._write(table, table.conform(rows), mode="overwrite")
+    def expect(self, rows: int | None) -> None:
+        """Tell how much a step is about to work on; None: as much as there is.
+
+        Generating and compiling code for a query costs more than it saves on few rows: there Spark interprets.
+        """
+        is_little = rows is not None and rows < LITTLE
+        self.spark.conf.set("spark.sql.codegen.wholeStage", str(not is_little).lower())
+        self.spark.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN" if is_little else "FALLBACK")
 
     def append(self, table: Table, rows: DataFrame) -> None:
         """Add rows. The caller makes sure that a repetition after a kill does not add them twice."""
         self._write(table, table.conform(rows), mode="append")
 
-    def replace_where(self, table: Table, rows: DataFrame, predicate: str) -> None:
-        """Replace the rows that fulfil the predicate by the given ones, which must fulfil it too, in one commit."""
-        self._write(table, table.conform(rows), mode="overwrite", replaceWhere=predicate)
+    def remove(self, table: Table, predicate: str) -> None:
+        """Remove the rows that fulfil a predicate, in one commit."""
+        self._write(table, self.read(table).where("false"), mode="overwrite", replaceWhere=predicate)
+
+    def overwrite(self, table: Table, rows: DataFrame, where: str | None = None) -> bool:
+        """Replace the whole content, or the rows that fulfil ``where``, in one commit; without a difference there is none.
+
+        Readers see the old rows or the new ones. Returns whether something was written.
+        """
+        stored = self.read(table)
+        stored = stored.where(where) if where else stored
+        if self.version(table)[1] > 0:
+            rows = self.keep(table.conform(rows))
+            if self._content(table, stored) == self._content(table, rows):
+                return False
+        options = {"replaceWhere": where} if where else {}
+        self._write(table, table.conform(rows), mode="overwrite", **options)
+        return True
+
+    def replace(self, table: Table, rows: DataFrame, touched: DataFrame, dates: Sequence[date | None]) -> bool:
+        """Replace the rows of the touched keys (all columns of ``touched``) by ``rows`` in one commit.
+
+        ``dates`` are the trading days on which these keys lie or lay; nothing else is read. Where nothing lay, rows are added;
+        where nothing differs, there is no commit. Returns whether something was written.
+        """
+        rows = self.keep(table.conform(rows))
+        where = on_days(dates, table)
+        keys = touched.columns
+        stored = self.read(table).where(where)
+        old = self._content(table, stored.join(touched, on=keys, how="left_semi"))
+        new = self._content(table, rows)
+        if old == new:
+            return False
+        if old[0] == 0:
+            self._write(table, rows, mode="append")
+            return True
+        others = stored.join(touched, on=keys, how="left_anti")
+        self._write(table, table.conform(others).unionByName(rows), mode="overwrite", replaceWhere=where)
+        return True
+
+    def _content(self, table: Table, rows: DataFrame) -> tuple[int, int | None, int | None]:
+        """Number of rows and a hash of all of them, independent of their order."""
+        names = [name for name in rows.columns if name in table.column_names]
+        counted = rows.select(content_hash(*_hashable(table, names)).alias("_hash"))
+        low, high = F.col("_hash").bitwiseAND(0xFFFFFFFF), F.shiftrightunsigned("_hash", 32)
+        row = counted.agg(F.count("*"), F.sum(low), F.sum(high)).collect()[0]
+        return row[0], row[1], row[2]
 
     def _write(self, table: Table, rows: DataFrame, mode: str, **options: str) -> None:
         if table.open_ended:
@@ -98,4 +364,56 @@ class Store:
             rows = rows.repartition(*table.partition_by)
         if table.sort_by:
             rows = rows.sortWithinPartitions(*table.partition_by, *table.sort_by)
+        self.before_commit(table.full_name)
         rows.write.format("delta").mode(mode).options(**options).save(self.path(table))
+
+
+def refuse_other_versions(found: Mapping[Table, int]) -> None:
+    """Whether tables were made by the contracts of this release; ``found``: the version that each was made by.
+
+    Raises:
+        ConfigError: a table is older or newer.
+    """
+    newer = sorted(table.full_name for table, version in found.items() if version > table.version)
+    if newer:
+        raise ConfigError(f"the lake was made by a newer tillhouse: {', '.join(newer)}. Remedy: install that release here too.")
+    older = sorted(table.full_name for table, version in found.items() if version < table.version)
+    if older:
+        raise ConfigError(
+            f"the lake was made by an older tillhouse: {', '.join(older)}. Remedy: run `tillhouse upgrade` (jobs/upgrade.py), "
+            "once, before the next run."
+        )
+
+
+def _contract_version(snapshot: Any) -> int:  # noqa: ANN401 - an object of the JVM
+    found = snapshot.metadata().configuration().get(VERSION_PROPERTY)
+    return int(found.get()) if found.isDefined() else 1
+
+
+def _assignments(properties: Mapping[str, str]) -> str:
+    return ", ".join(f"{_literal(name)} = {_literal(value)}" for name, value in properties.items())
+
+
+def _literal(value: str | None) -> str:
+    return "NULL" if value is None else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def on_days(dates: Iterable[date | None], table: Table) -> str:
+    """SQL predicate over a table's trading day and partition. None stands for records without a trading day."""
+    given = set(dates)
+    known = sorted(day for day in given if day is not None)
+    months = ", ".join(sorted({f"'{day:%Y-%m}'" for day in known}))
+    days = ", ".join(f"DATE'{day}'" for day in known)
+    has_months = MONTH in table.partition_by
+    parts = []
+    if known:
+        parts.append(f"({MONTH} IN ({months}) AND business_date IN ({days}))" if has_months else f"business_date IN ({days})")
+    if None in given:
+        parts.append(f"{MONTH} = '{NO_MONTH}'" if has_months else "business_date IS NULL")
+    return " OR ".join(parts) or "false"
+
+
+def _hashable(table: Table, names: Iterable[str]) -> list[Column]:
+    """Columns that can be hashed; a map is hashed as text."""
+    kinds = {field.name: field.dataType.typeName() for field in table.struct}
+    return [F.to_json(name) if kinds[name] == "map" else F.col(name) for name in names]

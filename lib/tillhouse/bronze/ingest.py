@@ -34,6 +34,7 @@ def run(store: Store, sources: Sequence[Source], landing: str, run_id: str, star
     inspections = files.with_duplicates(inspections, {row["file_id"] for row in ledger if row["status"] == "loaded"})
     inspections = [item for item in inspections if seen.get(item.delivery.key) != files.Seen(item.status, item.reason)]
     loaded = [item for item in inspections if item.status == "loaded"]
+    store.expect(sum(item.rows_read for item in loaded))
     for source in sources:
         table = bronze_table(source.name, source.personal_data)
         in_ledger = sum(row["rows_read"] for row in ledger if row["status"] == "loaded" and row["source"] == source.name)
@@ -76,7 +77,7 @@ def _take_back(store: Store, table: Table, run_column: str, ledger: Sequence[Row
             "all of it again from the landing area."
         )
     for run_id in unknown:
-        store.replace_where(table, rows.where("false"), f"{run_column} = '{run_id}'")
+        store.remove(table, f"{run_column} = '{run_id}'")
 
 
 def to_bronze(spark: SparkSession, source: Source, items: Sequence[Inspection], run_id: str) -> DataFrame:

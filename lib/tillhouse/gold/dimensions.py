@@ -32,9 +32,9 @@ def to_dim_branch(branches: DataFrame) -> DataFrame:
     return DIM_BRANCH.conform(branches.withColumns({"branch_key": member_key("branch_id"), **_always()}))
 
 
-def to_dim_product(products: DataFrame, lines: DataFrame) -> DataFrame:
-    """One row per product; a sold product without master data is a member too, so that no line is an orphan."""
-    sold = lines.where("product_ref IS NOT NULL").select(F.col("product_ref").alias("product_id")).distinct()
+def to_dim_product(products: DataFrame, sold: DataFrame) -> DataFrame:
+    """One row per product; a sold one (``product_ref``) without master data is a member too, so that no line is an orphan."""
+    sold = sold.where("product_ref IS NOT NULL").select(F.col("product_ref").alias("product_id")).distinct()
     unknown = sold.join(products, on="product_id", how="left_anti")
     known = products.drop("source").withColumn("is_known", F.lit(True))
     listed = known.unionByName(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -14,28 +16,57 @@ from tillhouse.gold import dimensions, facts
 from tillhouse.quality import expectations
 from tillhouse.quality.expectations import Identity
 from tillhouse.sources.fields import REVENUE_LINE_TYPES
-from tillhouse.store import Store
+from tillhouse.store import Since, Store, on_days
 from tillhouse.tables import Table, gold, silver
 
+LINES_PER_RECEIPT = 10  # about, to choose how to compute
+RECEIPT_DAY = ("receipt_key", "business_date")
 
-def run(store: Store, rules: ProductRules, as_of: date | None) -> dict[str, int]:
+
+@dataclass(frozen=True)
+class _Work:
+    """Receipts to be published: ``touched`` (receipt_key) that lie or lay on ``dates``, or all where it is None."""
+
+    touched: DataFrame | None
+    dates: Sequence[date] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return self.touched is not None and not self.dates
+
+    def of(self, store: Store, table: Table) -> DataFrame:
+        """The rows of a table by receipt that are to be worked on."""
+        rows = store.read(table)
+        if self.touched is None:
+            return rows
+        return rows.where(on_days(self.dates, table)).join(F.broadcast(self.touched), on="receipt_key", how="left_semi")
+
+    def others(self, rows: DataFrame) -> DataFrame:
+        """The rows of a table by receipt that stay as they are."""
+        if self.touched is None:
+            return rows.where("false")
+        return rows.join(F.broadcast(self.touched), on="receipt_key", how="left_anti")
+
+
+def run(store: Store, rules: ProductRules, as_of: date | None, since: Since | None) -> dict[str, int]:
     """Publish dimensions and facts; receipts from ``as_of`` on are left out.
 
     Raises:
         QualityError: a cross-table identity does not hold; nothing of the step is published then.
     """
     until = F.lit(True) if as_of is None else F.col("business_date") < F.lit(as_of)
-    receipts = store.read(silver.RECEIPT).where(until)
-    lines = store.read(silver.RECEIPT_LINE).where(until)
+    work = _work(store, rules, as_of, since)
+    receipts, lines = (work.of(store, table).where(until) for table in (silver.RECEIPT, silver.RECEIPT_LINE))
     branches = dimensions.to_dim_branch(store.read(silver.BRANCH))
-    products = store.keep(dimensions.to_dim_product(store.read(silver.PRODUCT), lines))
+    products = store.keep(dimensions.to_dim_product(store.read(silver.PRODUCT), _sold(store, work, lines)))
+    if work.is_empty:
+        _publish(store, work, {gold.DIM_BRANCH: branches, gold.DIM_PRODUCT: products})
+        return {"receipts": 0}
     sale_lines = store.keep(facts.to_sale_lines(lines, receipts, products, rules))
-    fct_receipts = store.keep(
-        facts.to_fct_receipts(
-            receipts, sale_lines, store.read(silver.RECEIPT_PAYMENT).where(until), store.read(silver.PARTY_CUSTOMER)
-        )
-    )
-    customers = store.keep(dimensions.to_dim_customer(fct_receipts))
+    payments = work.of(store, silver.RECEIPT_PAYMENT).where(until)
+    fct_receipts = store.keep(facts.to_fct_receipts(receipts, sale_lines, payments, store.read(silver.PARTY_CUSTOMER)))
+    every_receipt = fct_receipts.unionByName(work.others(store.read(gold.FCT_RECEIPT)))
+    customers = store.keep(dimensions.to_dim_customer(every_receipt))
 
     published = {
         gold.DIM_BRANCH: branches,
@@ -44,18 +75,99 @@ def run(store: Store, rules: ProductRules, as_of: date | None) -> dict[str, int]
         gold.FCT_SALE_LINE: sale_lines,
         gold.FCT_RECEIPT: fct_receipts,
     }
-    first_day, last_day, count, revenue = _check(lines, receipts.where(facts.VALID), published)
-    if first_day is not None and last_day is not None:
-        store.overwrite(gold.DIM_DATE, dimensions.to_dim_date(store.spark, first_day, last_day))
-    for table, rows in published.items():
-        store.overwrite(table, rows)
+    count, revenue = _check(lines, receipts.where(facts.VALID), published)
+    _publish(store, work, published)
     return {"receipts": count, "revenue_cents": int((revenue or Decimal(0)) * 100)}
 
 
-def _check(
-    lines: DataFrame, valid: DataFrame, published: Mapping[Table, DataFrame]
-) -> tuple[date | None, date | None, int, Decimal | None]:
-    """Facts agree with silver and with each other; returns first and last trading day, receipts and revenue.
+def _publish(store: Store, work: _Work, published: Mapping[Table, DataFrame]) -> None:
+    for table, rows in published.items():
+        if work.touched is None or "receipt_key" not in table.column_names:
+            store.overwrite(table, rows)
+        else:
+            store.replace(table, rows, work.touched, work.dates)
+    first, last = store.read(gold.FCT_RECEIPT).agg(F.min("business_date"), F.max("business_date")).collect()[0]
+    known = store.read(gold.DIM_DATE).agg(F.min("year"), F.max("year")).collect()[0]
+    if first is not None and tuple(known) != (first.year, last.year):
+        store.overwrite(gold.DIM_DATE, dimensions.to_dim_date(store.spark, first, last))
+
+
+def _work(store: Store, rules: ProductRules, as_of: date | None, since: Since | None) -> _Work:
+    """The receipts of which something has changed that their facts depend on."""
+    if since is None:
+        store.expect(store.read(silver.RECEIPT_LINE).count())
+        return _Work(None)
+    changed = [
+        store.touched(table, since, RECEIPT_DAY)
+        for table in (silver.RECEIPT, silver.RECEIPT_LINE, silver.RECEIPT_PAYMENT)
+        if store.has_news(table, since)
+    ]
+    receipts = store.read(silver.RECEIPT)
+    if since.has_changed("as_of"):
+        bounds = [day for day in (since.as_of, as_of) if day is not None]
+        between = F.col("business_date") >= min(bounds)
+        if len(bounds) == 2:
+            between = between & (F.col("business_date") < max(bounds))
+        changed.append(receipts.where(between).select(*RECEIPT_DAY))
+    if store.has_news(silver.PRODUCT, since):
+        measured = store.keep(_measured(store.changes(silver.PRODUCT, since), rules).select("product_id").distinct())
+        if not measured.isEmpty():
+            lines = store.read(silver.RECEIPT_LINE).withColumnRenamed("product_ref", "product_id")
+            changed.append(lines.join(F.broadcast(measured), on="product_id", how="left_semi").select(*RECEIPT_DAY))
+    if store.has_news(silver.PARTY_CUSTOMER, since):
+        parties = store.changes(silver.PARTY_CUSTOMER, since).select("party_key").distinct()
+        if changed:  # a customer seen for the first time is one of receipts that are new themselves
+            is_first = store.changes(silver.PARTY_CUSTOMER, since).groupBy("party_key").agg(F.min("_is_new").alias("_is_first"))
+            of_new = store.changes(silver.RECEIPT, since).where("_is_new").select("party_key").distinct()
+            parties = is_first.join(of_new.withColumn("_is_named", F.lit(True)), on="party_key", how="left")
+            parties = parties.where("NOT _is_first OR _is_named IS NULL").select("party_key")
+        parties = store.keep(parties)
+        if not parties.isEmpty():
+            changed.append(receipts.join(F.broadcast(parties), on="party_key", how="left_semi").select(*RECEIPT_DAY))
+    if not changed:
+        return _Work(store.keep(receipts.select("receipt_key").where("false")))
+    days = store.keep(reduce(DataFrame.union, changed).distinct())
+    store.expect(days.count() * LINES_PER_RECEIPT)
+    dates = [row[0] for row in days.select("business_date").distinct().collect()]
+    return _Work(store.keep(days.select("receipt_key").distinct()), dates)
+
+
+def _measured(products: DataFrame, rules: ProductRules) -> DataFrame:
+    """Products of which a line counts as one item."""
+    levels = [F.col(level).isin(*names) for level, names in rules.counted_by_line.items()]
+    return products.where(reduce(lambda left, right: left | right, levels, F.lit(False)))
+
+
+def _sold(store: Store, work: _Work, lines: DataFrame) -> DataFrame:
+    """References of products that are sold, as far as they may be unknown: those of the lines and those listed before.
+
+    One that was listed before goes when the last line that sold it has changed.
+    """
+    named = lines.select("product_ref")
+    if work.touched is None:
+        return named
+    listed = store.read(gold.DIM_PRODUCT).where("NOT is_known").select(F.col("product_id"))
+    before = (
+        work.of(store, gold.FCT_SALE_LINE)
+        .join(F.broadcast(listed), on="product_id", how="left_semi")
+        .select("product_id")
+        .distinct()
+    )
+    in_doubt = store.keep(before.join(named.toDF("product_id"), on="product_id", how="left_anti"))
+    if not in_doubt.isEmpty():
+        elsewhere = (
+            work.others(store.read(gold.FCT_SALE_LINE))
+            .join(F.broadcast(in_doubt), on="product_id", how="left_semi")
+            .select("product_id")
+        )
+        listed = listed.join(
+            in_doubt.join(elsewhere.distinct(), on="product_id", how="left_anti"), on="product_id", how="left_anti"
+        )
+    return named.union(listed)
+
+
+def _check(lines: DataFrame, valid: DataFrame, published: Mapping[Table, DataFrame]) -> tuple[int, Decimal | None]:
+    """Facts agree with silver and with each other; returns receipts and revenue.
 
     ``lines``, ``valid``: silver, valid receipts only in the latter; ``published``: what is about to be published.
     """
@@ -63,16 +175,10 @@ def _check(
     is_orphan = F.expr("product_id IS NOT NULL AND product_key IS NULL")
     revenue = F.when(F.col("is_revenue"), F.col("gross_amount"))
     receipt = receipts.agg(
-        F.count("*").alias("rows"),
-        F.sum("gross_amount").alias("gross"),
-        F.sum("revenue_amount").alias("revenue"),
-        F.min("business_date").alias("first_day"),
-        F.max("business_date").alias("last_day"),
+        F.count("*").alias("rows"), F.sum("gross_amount").alias("gross"), F.sum("revenue_amount").alias("revenue")
     ).collect()[0]
     line = sale_lines.agg(
-        F.count("*").alias("rows"),
-        F.sum(revenue).alias("revenue"),
-        F.count(F.when(is_orphan, 1)).alias("orphans"),
+        F.count("*").alias("rows"), F.sum(revenue).alias("revenue"), F.count(F.when(is_orphan, 1)).alias("orphans")
     ).collect()[0]
     given = valid.agg(F.count("*").alias("rows"), F.sum("gross_amount").alias("gross"), F.sum("line_count").alias("lines"))
     delivered = given.collect()[0]
@@ -96,4 +202,4 @@ def _check(
             Identity("fct_sale_line: no product without member", 0, line["orphans"]),
         ],
     )
-    return receipt["first_day"], receipt["last_day"], receipt["rows"], receipt["revenue"]
+    return receipt["rows"], receipt["revenue"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
+from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -10,7 +12,7 @@ from pyspark.sql import functions as F
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.quality import expectations
 from tillhouse.quality.expectations import Identity
-from tillhouse.store import Store
+from tillhouse.store import Since, Store, on_days
 from tillhouse.tables import gold, silver
 from tillhouse.tables.gold import KPI_BRANCH_DAY
 
@@ -22,16 +24,23 @@ MEASURES = (
 )  # fmt: skip
 
 
-def run(store: Store) -> dict[str, int]:
-    """Publish the branch figures of every day.
+def run(store: Store, since: Since | None) -> dict[str, int]:
+    """Publish the branch figures of every day on which something has changed that they depend on.
 
     Raises:
         QualityError: the branches' figures do not add up to the chain's; nothing is published then.
     """
+    dates = None if since is None else _touched_dates(store, since)
+    if dates is None:
+        store.expect(store.read(gold.FCT_RECEIPT).count())
+    elif not dates:
+        return {"branch_days": 0}
     open_view(store)
-    days = store.keep(to_kpi_branch_day(ask(store, MEASURES, GRAIN), store.read(silver.EXCEPTION)))
+    measured = ask(store, MEASURES, GRAIN, None if dates is None else on_days(dates, KPI_BRANCH_DAY))
+    days = store.keep(to_kpi_branch_day(measured, store.read(silver.EXCEPTION)))
     sums = days.agg(F.count("*"), F.sum("revenue"), F.sum("baskets")).collect()[0]
-    facts = store.read(gold.FCT_RECEIPT).agg(F.sum("revenue_amount"), F.count(F.when(F.col("is_basket"), 1))).collect()[0]
+    receipts = store.read(gold.FCT_RECEIPT).where("true" if dates is None else on_days(dates, gold.FCT_RECEIPT))
+    facts = receipts.agg(F.sum("revenue_amount"), F.count(F.when(F.col("is_basket"), 1))).collect()[0]
     expectations.expect(
         store.spark,
         "kpi",
@@ -41,8 +50,29 @@ def run(store: Store) -> dict[str, int]:
             Identity("kpi_branch_day: baskets of the branches are those of fct_receipt", facts[1], sums[2]),
         ],
     )
-    store.overwrite(gold.KPI_BRANCH_DAY, days)
+    if dates is None:
+        store.overwrite(gold.KPI_BRANCH_DAY, days)
+    else:
+        touched = store.spark.createDataFrame([(day,) for day in dates], "business_date DATE")
+        store.replace(gold.KPI_BRANCH_DAY, days, touched, dates)
     return {"branch_days": sums[0], "revenue_cents": int((sums[1] or Decimal(0)) * 100)}
+
+
+def _touched_dates(store: Store, since: Since) -> list[date]:
+    """Days with other receipts, other exceptions, or other customers who bought for the first time."""
+    changed = []
+    if store.has_news(gold.FCT_RECEIPT, since):
+        changed.append(store.touched(gold.FCT_RECEIPT, since, ["business_date"]))
+    if store.has_news(silver.EXCEPTION, since):
+        told = ["exception_id", *GRAIN, "severity", "status", "amount"]
+        changed.append(store.touched(silver.EXCEPTION, since, ["business_date"], told))
+    if store.has_news(gold.DIM_CUSTOMER, since):
+        first = ["customer_id", "first_purchase_date", "first_purchase_receipt_key"]
+        changed.append(store.touched(gold.DIM_CUSTOMER, since, first, first).select("first_purchase_date"))
+    if not changed:
+        return []
+    days = reduce(DataFrame.union, changed).toDF("day").where("day IS NOT NULL").distinct()
+    return sorted(row["day"] for row in days.collect())
 
 
 def to_kpi_branch_day(measured: DataFrame, exceptions: DataFrame) -> DataFrame:

@@ -18,7 +18,10 @@ log = logging.getLogger("tillhouse")
 
 @dataclass(frozen=True)
 class Run:
-    """What every step of one run knows. ``as_of`` is business time; ``started_at`` only says when the run was."""
+    """What every step of one run knows. ``as_of`` is business time; ``started_at`` only says when the run was.
+
+    ``wait_seconds`` is how long it waits while another run works on the lake.
+    """
 
     store: Store
     config: Config
@@ -26,6 +29,7 @@ class Run:
     started_at: datetime
     as_of: date | None = None
     full: bool = False
+    wait_seconds: float = 0
 
 
 @dataclass(frozen=True)

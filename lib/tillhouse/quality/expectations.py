@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tillhouse.errors import QualityError
+from tillhouse.keys import content_hash
 from tillhouse.tables import Table
 
 
@@ -30,7 +31,7 @@ class Identity:
 
 def key_of(table: Table, rows: DataFrame) -> Identity:
     """The key that the contract of a table promises is unique in what is about to be published."""
-    counted = rows.agg(F.count("*"), F.count_distinct(*(F.coalesce(F.col(name).cast("string"), F.lit("")) for name in table.key)))
+    counted = rows.agg(F.count("*"), F.count_distinct(content_hash(*table.key), F.hash(*table.key)))
     count, distinct = counted.collect()[0]
     return Identity(f"{table.name}: {', '.join(table.key)} is unique", count, distinct)
 

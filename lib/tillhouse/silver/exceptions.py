@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -12,12 +14,14 @@ from tillhouse.keys import surrogate_key
 from tillhouse.quality.rules import REMEDIES, VIOLATIONS
 from tillhouse.sources.fields import LINE_FIELDS
 from tillhouse.sources.model import Source
+from tillhouse.store import Store
 from tillhouse.tables.silver import EXCEPTION
 
 FOUND_COLUMNS = (
     "exception_id", "rule", "severity", "source", "entity", "record_key", "branch_id", "business_date", "amount", "currency",
-    "context",
+    "context", "_scope",
 )  # fmt: skip
+PRODUCT_UNKNOWN, CONFLICTING = "product_unknown", "conflicting_versions"
 _LINE_ONLY = [field.name for field in LINE_FIELDS]
 
 
@@ -59,6 +63,7 @@ def of_lines(lines: DataFrame) -> DataFrame:
         "business_date",
         F.when(counts_amount, F.col("gross_amount")).alias("amount"),
         "currency",
+        F.when(has_key, F.col("receipt_key")).alias("_scope"),
         F.struct("_row", "_file", F.col("_violation.field").alias("field"), F.col("_violation.value").alias("value")).alias(
             "_at"
         ),
@@ -68,6 +73,7 @@ def of_lines(lines: DataFrame) -> DataFrame:
         F.min("business_date").alias("business_date"),
         F.sum("amount").cast("DECIMAL(18,2)").alias("amount"),
         F.min("currency").alias("currency"),
+        F.min("_scope").alias("_scope"),
         F.min("_at").alias("_at"),
     )
     at = {"file": "_file", "row": "_row", "field": "field", "value": "value"}
@@ -88,6 +94,7 @@ def of_records(records: DataFrame, entity: str, key: str) -> DataFrame:
         F.lit(None).cast("DECIMAL(18,2)").alias("amount"),
         F.lit(None).cast("string").alias("currency"),
         _context(file=F.col("_file"), row=F.col("_row"), field=F.col("_violation.field"), value=F.col("_violation.value")),
+        (F.col("receipt_key") if entity == "receipt_payment" else F.lit(None).cast("string")).alias("_scope"),
     )
     return found.dropDuplicates(["exception_id"])
 
@@ -111,6 +118,7 @@ def of_files(ledger: DataFrame) -> DataFrame:
         F.lit(None).cast("DECIMAL(18,2)").alias("amount"),
         F.lit(None).cast("string").alias("currency"),
         _context(file=F.col("record_key"), reason=F.col("_reason")),
+        F.lit(None).cast("string").alias("_scope"),
     )
 
 
@@ -121,7 +129,7 @@ def of_versions(versions: DataFrame, receipts: DataFrame) -> DataFrame:
     )
     joined = receipts.join(conflicts, on="receipt_key", how="inner")
     return _of_receipts(
-        joined, "conflicting_versions", "receipt_id", F.col("amount_read").cast("string"), F.col("gross_amount")
+        joined, CONFLICTING, "receipt_id", F.col("amount_read").cast("string"), F.col("gross_amount")
     ).dropDuplicates(["exception_id"])
 
 
@@ -158,6 +166,7 @@ def _of_receipts(receipts: DataFrame, rule: str, field: str, value: Column, amou
         amount.cast("DECIMAL(18,2)").alias("amount"),
         "currency",
         _context(file=F.col("_file"), row=F.col("_row"), field=F.lit(field), value=value),
+        F.col("receipt_key").alias("_scope"),
     )
 
 
@@ -169,7 +178,7 @@ def of_products(lines: DataFrame, products: DataFrame) -> DataFrame:
         F.min(F.struct("_file", "_row", "source")).alias("_first"),
     ).join(products, on=F.col("product_ref") == F.col("product_id"), how="left_anti")  # fmt: skip
     judged = unknown.select(
-        _violation(F.lit("product_unknown"), "warning", "product_ref").alias("_violation"),
+        _violation(F.lit(PRODUCT_UNKNOWN), "warning", "product_ref").alias("_violation"),
         F.lit(None).cast("string").alias("source"),
         F.lit("product").alias("entity"),
         F.col("product_ref").alias("record_key"),
@@ -184,6 +193,7 @@ def of_products(lines: DataFrame, products: DataFrame) -> DataFrame:
         "amount",
         "currency",
         _context(file=F.col("_first._file"), row=F.col("_first._row"), field=F.lit("product_ref"), value=F.col("record_key")),
+        F.lit(None).cast("string").alias("_scope"),
     )
 
 
@@ -213,8 +223,40 @@ def _context(rule: str = "_violation.rule", **facts: Column) -> Column:
     )
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What was found, and which exceptions were judged again by it: they are gone unless they are among ``found``.
+
+    ``covers`` is a condition over silver.exception; where ``scopes`` is given, its only column further restricts the
+    exceptions' column ``scope``.
+    """
+
+    found: DataFrame | None
+    covers: Column
+    scope: str | None = None
+    scopes: DataFrame | None = None
+
+
+def record(store: Store, judged: Sequence[Judged], sources: Sequence[Source], run_id: str, seen_at: datetime) -> None:
+    """Bring silver.exception up to what a run has judged; without a difference nothing is written."""
+    existing = store.read(EXCEPTION)
+    is_judged = []
+    for number, item in enumerate(judged):
+        covers = F.coalesce(item.covers, F.lit(False))
+        if item.scope is not None and item.scopes is not None:
+            hit = item.scopes.toDF("_key").distinct().withColumn(f"_hit_{number}", F.lit(True))
+            existing = existing.join(hit, on=F.col(item.scope) == F.col("_key"), how="left").drop("_key")
+            covers = covers & F.coalesce(F.col(f"_hit_{number}"), F.lit(False))
+        is_judged.append(covers)
+    existing = existing.withColumn("_is_judged", reduce(lambda left, right: left | right, is_judged, F.lit(False)))
+    found = [item.found for item in judged if item.found is not None]
+    new = union(found) if found else existing.select(*FOUND_COLUMNS).where("false")
+    store.overwrite(EXCEPTION, store.keep(merge(existing, new, sources, run_id, seen_at.isoformat(sep=" "))))
+
+
 def merge(existing: DataFrame, found: DataFrame, sources: Sequence[Source], run_id: str, seen_at: str) -> DataFrame:
-    """The exceptions after a run: what is still found stays, what is gone is resolved, what came back is open again.
+    """The exceptions after a run: what is still found stays, what was judged (``_is_judged``) and is gone is resolved, what
+    came back is open again.
 
     A waived exception stays waived. ``seen_at`` is the instant from which the due time counts.
     """
@@ -223,12 +265,11 @@ def merge(existing: DataFrame, found: DataFrame, sources: Sequence[Source], run_
     joined = old.join(new, on=F.col("old.exception_id") == F.col("new.exception_id"), how="full_outer")
     is_found = F.col("new.exception_id").isNotNull()
     is_known = F.col("old.exception_id").isNotNull()
+    is_judged = F.coalesce(F.col("old._is_judged"), F.lit(False))
     was_resolved = F.col("old.status") == "resolved"
-    status = (
-        F.when(~is_known, "open").when(F.col("old.status") == "waived", "waived").when(is_found, "open").otherwise("resolved")
-    )
-    is_gone = is_known & ~is_found & (F.col("old.status") == "open")
-    stays_resolved = was_resolved & ~is_found
+    is_gone = is_known & is_judged & ~is_found & (F.col("old.status") == "open")
+    status = F.when(~is_known, "open").when(F.col("old.status") == "waived", "waived").when(is_found, "open")
+    status = status.when(is_gone, "resolved").otherwise(F.col("old.status"))
     owner, due = _owners(sources), _due(sources, seen_at)
     columns = {name: F.when(is_found, F.col(f"new.{name}")).otherwise(F.col(f"old.{name}")) for name in FOUND_COLUMNS}
     columns |= {
@@ -238,7 +279,7 @@ def merge(existing: DataFrame, found: DataFrame, sources: Sequence[Source], run_
         "escalate_to": F.col("old.escalate_to"),
         "status": status,
         "first_seen_run": F.coalesce("old.first_seen_run", F.lit(run_id)),
-        "resolved_run": F.when(is_gone, F.lit(run_id)).when(stays_resolved, F.col("old.resolved_run")),
+        "resolved_run": F.when(is_gone, F.lit(run_id)).when(~is_found, F.col("old.resolved_run")),
         "resolution": F.when(is_gone, F.lit("repaired")).when(
             ~is_found | (F.col("old.status") == "waived"), F.col("old.resolution")
         ),

@@ -7,7 +7,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from tillhouse.keys import surrogate_key
+from tillhouse.keys import content_hash, surrogate_key
 from tillhouse.money import with_largest_remainder
 from tillhouse.quality.rules import RECEIPT_RULES, REJECTED, VIOLATIONS, Finding, with_violations
 from tillhouse.sources.fields import GOODS, LINE_FIELDS, RECEIPT_FIELDS
@@ -149,18 +149,20 @@ def _negated(amount: Column, condition: Column) -> Column:
 def with_marks(lines: DataFrame) -> DataFrame:
     """Mark lines that come twice in a file, and receipts whose lines must be settled against each other.
 
+    A receipt has one trading day, that of its earliest line, also where its lines are written around midnight.
     The rows are spread by receipt once; everything that follows works on that order.
     """
     content = [*_HEADER, *_LINE]
     in_file = Window.partitionBy("receipt_key", "_file_id").orderBy("line_number", "_row")
     whole = Window.partitionBy("receipt_key", "_file_id")
-    hashed = lines.repartition("receipt_key").withColumn("_line_hash", F.xxhash64(*content))
+    hashed = lines.repartition("receipt_key").withColumn("_line_hash", content_hash(*content))
     is_same_number = F.col("line_number") == F.lag("line_number").over(in_file)
     is_same_content = F.col("_line_hash") == F.lag("_line_hash").over(in_file)
     marked = hashed.withColumns(
         {
             "_repeats_number": F.coalesce(is_same_number, F.lit(False)),
             "_repeats_content": F.coalesce(is_same_number & is_same_content, F.lit(False)),
+            "business_date": F.min("business_date").over(whole),
         }
     )
     return marked.withColumn("_needs_settling", F.max(_is_special()).over(whole))

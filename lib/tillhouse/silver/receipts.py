@@ -99,7 +99,7 @@ def to_silver_parties(parties: DataFrame) -> DataFrame:
 
 def to_payments(payments: DataFrame, receipts: DataFrame) -> DataFrame:
     """Payments of the receipts' winning versions, change taken off. ``payments`` has receipt_key and _file_id."""
-    kept = receipts.select("receipt_key", "_file_id", "branch_id", "business_date", "currency")
+    kept = receipts.select("receipt_key", "_file_id", "source", "branch_id", "business_date", "currency")
     joined = payments.select(
         "receipt_key",
         "_file_id",

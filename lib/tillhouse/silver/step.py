@@ -2,97 +2,283 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.keys import surrogate_key, with_tokens
 from tillhouse.quality.rules import REJECTED, VIOLATIONS, with_violations
 from tillhouse.silver import exceptions, lines, master, receipts, versions
+from tillhouse.silver.exceptions import Judged
 from tillhouse.sources.fields import PAYMENT_FIELDS
 from tillhouse.sources.mapping import map_payments
 from tillhouse.sources.model import Source
-from tillhouse.store import Store
-from tillhouse.tables import ops, silver, vault
+from tillhouse.store import Since, Store, on_days
+from tillhouse.tables import Table, ops, silver, vault
 from tillhouse.tables.bronze import bronze_table
 
+_SETTING = ("time_zone", "currency", "day_start", "opened_on", "closed_on")  # of a branch, that its receipts depend on
+EVERYTHING = "true"
+_OF_RECEIPTS = ("receipt", "receipt_line", "receipt_payment")
 
-def run(store: Store, sources: Sequence[Source], token_key: bytes, run_id: str, seen_at: datetime) -> dict[str, int]:
-    """Bring silver up to what bronze holds; returns what was counted."""
+
+@dataclass(frozen=True)
+class Batch:
+    """Receipts to be worked on together.
+
+    ``delivered`` holds the bronze rows of each source; ``where`` (SQL over the receipt tables) says that these are all rows of
+    the receipts that it selects, and ``only`` selects their lines. Without ``where`` they are new rows, of which the receipts
+    that they name are touched.
+    """
+
+    delivered: Sequence[tuple[Source, DataFrame]]
+    where: str | None = None
+    only: Column | None = None
+
+
+def run(
+    store: Store, sources: Sequence[Source], token_key: bytes, run_id: str, seen_at: datetime, since: Since | None
+) -> dict[str, int]:
+    """Bring silver up to what bronze holds; returns what was counted.
+
+    Tables that decide what has to be done (branches, products) are written last, so that a run after a kill decides the same.
+    """
     ledger = store.read(ops.FILE_LEDGER)
-    branch_records = _records(store, sources, "branch")
-    product_records = _records(store, sources, "product")
-    found = [exceptions.of_files(ledger)]
-    if branch_records is not None:
-        store.overwrite(silver.BRANCH, master.to_branches(branch_records))
-        found.append(exceptions.of_records(branch_records, "branch", "branch_id"))
-    if product_records is not None:
-        store.overwrite(silver.PRODUCT, master.to_products(product_records))
-        found.append(exceptions.of_records(product_records, "product", "product_id"))
+    news = _news(store, since)
+    judged = [Judged(exceptions.of_files(ledger), F.col("entity") == "file")]
+    known_branches = branches = store.read(silver.BRANCH)
+    products = store.read(silver.PRODUCT)
+    branch_sources, product_sources = _of(sources, "branch"), _of(sources, "product")
+    is_news_of_branches = _is_news(branch_sources, news, since)
+    is_news_of_products = _is_news(product_sources, news, since)
+    if is_news_of_branches and branch_sources:
+        records = store.keep(_records(store, branch_sources, "branch"))
+        branches = store.keep(master.to_branches(records))
+        judged.append(Judged(exceptions.of_records(records, "branch", "branch_id"), F.col("entity") == "branch"))
+    if is_news_of_products and product_sources:
+        records = _records(store, product_sources, "product")
+        products = store.keep(master.to_products(records))
+        is_record = (F.col("entity") == "product") & (F.col("rule") != exceptions.PRODUCT_UNKNOWN)
+        judged.append(Judged(exceptions.of_records(records, "product", "product_id"), is_record))
+
+    changed_branches = _changed_branches(known_branches, branches) if since is not None and is_news_of_branches else []
     counted: dict[str, int] = {}
-    receipt_sources = [source for source in sources if source.entity == "receipt"]
-    if receipt_sources:
-        receipt_exceptions, counted = _run_receipts(store, receipt_sources, ledger, token_key)
-        found += receipt_exceptions
-    merged = exceptions.merge(store.read(silver.EXCEPTION), exceptions.union(found), sources, run_id, seen_at.isoformat(sep=" "))
-    store.overwrite(silver.EXCEPTION, merged)
+    sold = []
+    for batch in _batches(store, sources, news, changed_branches, since):
+        if not batch.delivered:
+            judged += _forget(store, batch)
+            continue
+        found, settled, figures = _run_batch(store, batch, branches, ledger, token_key)
+        judged += found
+        sold.append(settled)
+        counted |= {name: counted.get(name, 0) + value for name, value in figures.items()}
+    if sold or is_news_of_products:
+        judged += _of_products(store, sold, products, since)
+    if is_news_of_products:
+        store.overwrite(silver.PRODUCT, products)
+    exceptions.record(store, judged, sources, run_id, seen_at)
+    if is_news_of_branches:
+        store.overwrite(silver.BRANCH, branches)
     return counted
 
 
-def _records(store: Store, sources: Sequence[Source], entity: str) -> DataFrame | None:
+def _of(sources: Sequence[Source], entity: str) -> list[Source]:
+    return [source for source in sources if source.entity == entity]
+
+
+def _news(store: Store, since: Since | None) -> dict[str, list[str]]:
+    """Sources with newly loaded files, and the runs that loaded them."""
+    if since is None:
+        ledger = store.read(ops.FILE_LEDGER).where("status = 'loaded'")
+        store.expect(ledger.agg(F.sum("rows_read")).collect()[0][0] or 0)
+        return {}
+    if not store.has_news(ops.FILE_LEDGER, since):
+        return {}
+    added = store.changes(ops.FILE_LEDGER, since).where("_is_new AND status = 'loaded'")
+    loaded = added.groupBy("source", "run_id").agg(F.sum("rows_read").alias("rows")).collect()
+    if not since.changed_parts:
+        store.expect(sum(row["rows"] for row in loaded))
+    news: dict[str, list[str]] = {}
+    for row in loaded:
+        news.setdefault(row["source"], []).append(row["run_id"])
+    return news
+
+
+def _is_news(sources: Sequence[Source], news: dict[str, list[str]], since: Since | None) -> bool:
+    return since is None or any(source.name in news or since.has_changed(f"source {source.name}") for source in sources)
+
+
+def _changed_branches(old: DataFrame, new: DataFrame) -> list[str]:
+    """Branches that are new, or of which something has changed that their receipts depend on."""
+    before, after = old.select("branch_id", *_SETTING), new.select("branch_id", *_SETTING)
+    differing = before.exceptAll(after).unionByName(after.exceptAll(before))
+    return sorted(row["branch_id"] for row in differing.select("branch_id").distinct().collect())
+
+
+def _batches(
+    store: Store, sources: Sequence[Source], news: Mapping[str, list[str]], branches: Sequence[str], since: Since | None
+) -> list[Batch]:
+    """What has to be worked on: everything, or sources and branches that have changed, and new rows of the others."""
+    of_receipts = _of(sources, "receipt")
+    if since is None:
+        return [Batch([(source, _bronze(store, source)) for source in of_receipts], EVERYTHING)] if of_receipts else []
+    changed = {part.removeprefix("source ") for part in since.changed_parts} - {
+        source.name for source in sources if source.entity != "receipt"
+    }
+    again = [source for source in of_receipts if source.name in changed]
+    others = [source for source in of_receipts if source.name not in changed]
+    batches = []
+    if changed:
+        batches.append(Batch([(source, _bronze(store, source)) for source in again], f"source IN ({_quoted(changed)})"))
+    of_branches = F.coalesce(F.col("branch_id").isin(list(branches)), F.lit(False))
+    if branches and others:
+        where = f"branch_id IN ({_quoted(branches)}) AND source IN ({_quoted(source.name for source in others)})"
+        batches.append(Batch([(source, _bronze(store, source)) for source in others], where, of_branches))
+    added = [
+        (source, _bronze(store, source).where(F.col("_run_id").isin(news[source.name])))
+        for source in others
+        if source.name in news
+    ]
+    if added:
+        batches.append(Batch(added, only=~of_branches if branches else None))
+    return batches
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join("'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'" for name in sorted(names))
+
+
+def _records(store: Store, sources: Sequence[Source], entity: str) -> DataFrame:
     to_records = {"branch": master.to_branch_records, "product": master.to_product_records}[entity]
-    frames = [to_records(_bronze(store, source), source) for source in sources if source.entity == entity]
-    return exceptions.union(frames) if frames else None
+    return exceptions.union([to_records(_bronze(store, source), source) for source in sources])
 
 
 def _bronze(store: Store, source: Source) -> DataFrame:
     return store.read(bronze_table(source.name, source.personal_data))
 
 
-def _run_receipts(
-    store: Store, sources: Sequence[Source], ledger: DataFrame, token_key: bytes
-) -> tuple[list[DataFrame], dict[str, int]]:
-    branches = store.read(silver.BRANCH)
-    delivered = lines.union_sources([lines.to_lines(_bronze(store, source), source, branches) for source in sources])
+def _run_batch(
+    store: Store, batch: Batch, branches: DataFrame, ledger: DataFrame, token_key: bytes
+) -> tuple[list[Judged], DataFrame, dict[str, int]]:
+    """Write the batch's receipts; returns what was judged, the lines written and what was counted."""
+    delivered = lines.union_sources([lines.to_lines(bronze, source, branches) for source, bronze in batch.delivered])
+    delivered = delivered if batch.only is None else delivered.where(batch.only)
     delivered = store.keep(lines.with_marks(delivered))
-
-    files = ledger.where("status = 'loaded'").select("file_id", "loaded_at")
-    ranked = versions.rank_versions(versions.to_versions(delivered), files)
-    store.overwrite(silver.RECEIPT_VERSION, ranked)
-    ranked = store.read(silver.RECEIPT_VERSION)
+    ranked = _ranked(store, batch, delivered, ledger)
+    write = _Writer.of(store, batch, ranked)
+    write(silver.RECEIPT_VERSION, ranked)
 
     current = versions.only_current(lines.accepted(delivered), ranked)
-    store.overwrite(silver.RECEIPT_LINE, receipts.to_receipt_lines(lines.settle(current)))
-    settled = store.read(silver.RECEIPT_LINE)
-
+    settled = write(silver.RECEIPT_LINE, receipts.to_receipt_lines(lines.settle(current)))
     headers = with_tokens(receipts.to_headers(current), {"card_number": "card", "operator": "operator"}, token_key)
     headers = store.keep(headers)
     parties = receipts.to_parties(headers)
-    store.overwrite(vault.PARTY, vault.PARTY.conform(parties))
-    store.overwrite(silver.PARTY, receipts.to_silver_parties(parties))
-    store.overwrite(silver.RECEIPT, receipts.to_receipts(headers, receipts.to_totals(settled)))
-    documents = store.read(silver.RECEIPT)
+    _add_missing(store, vault.PARTY, parties)
+    _add_missing(store, silver.PARTY, receipts.to_silver_parties(parties))
+    documents = write(silver.RECEIPT, receipts.to_receipts(headers, receipts.to_totals(settled)))
 
-    found = [
-        exceptions.of_lines(versions.only_current(delivered, ranked)),
-        exceptions.of_versions(ranked, documents),
-        exceptions.of_totals(documents),
-        exceptions.of_products(settled, store.read(silver.PRODUCT)),
-    ]
-    paid = [source for source in sources if source.payments is not None]
+    found = [exceptions.of_lines(versions.only_current(delivered, ranked)), exceptions.of_totals(documents)]
+    paid = [(source, bronze) for source, bronze in batch.delivered if source.payments is not None]
     if paid:
-        payments = exceptions.union([_payments(store, source, branches) for source in paid])
-        payments = versions.only_current(payments, ranked)
+        payments = exceptions.union([_payments(bronze, source, branches) for source, bronze in paid])
+        payments = payments if batch.only is None else payments.where(batch.only)
+        payments = store.keep(versions.only_current(payments, ranked))
         found.append(exceptions.of_records(payments, "receipt_payment", "_payment"))
-        store.overwrite(silver.RECEIPT_PAYMENT, receipts.to_payments(payments.where(~F.col(REJECTED)), documents))
-        found.append(exceptions.of_payments(documents, store.read(silver.RECEIPT_PAYMENT)))
-    return found, _count(ranked)
+        kept = write(silver.RECEIPT_PAYMENT, receipts.to_payments(payments.where(~F.col(REJECTED)), documents))
+        found.append(exceptions.of_payments(documents, kept))
+    elif batch.where:
+        write(silver.RECEIPT_PAYMENT, store.read(silver.RECEIPT_PAYMENT).where("false"))
+    return write.judged(found, ranked, documents), settled, _count(ranked.where("NOT _is_stored"))
 
 
-def _payments(store: Store, source: Source, branches: DataFrame) -> DataFrame:
-    mapped, problems = map_payments(_bronze(store, source), source, branches)
+def _ranked(store: Store, batch: Batch, delivered: DataFrame, ledger: DataFrame) -> DataFrame:
+    """Every version of the batch's receipts with its status; those that silver knows already are ``_is_stored``."""
+    found = versions.to_versions(delivered)
+    if batch.where is None:
+        found = store.keep(found)
+        found = found.unionByName(versions.of_receipts(store.read(silver.RECEIPT_VERSION), found))
+    return store.keep(versions.rank_versions(found, ledger.where("status = 'loaded'")))
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Writes a batch's rows into the receipt tables, in place of what the batch replaces; returns them as they are stored."""
+
+    store: Store
+    batch: Batch
+    named: DataFrame
+    decided: DataFrame
+    dates: Sequence[date | None]
+
+    @classmethod
+    def of(cls, store: Store, batch: Batch, ranked: DataFrame) -> _Writer:
+        """``named`` are the receipts of the batch, ``decided`` those of which one of its versions counts now."""
+        named = ranked.select("receipt_key").distinct()
+        decided = ranked.where("status = 'current' AND NOT _is_stored").select("receipt_key")
+        if batch.where:
+            return cls(store, batch, named, decided, ())
+        days = [row[0] for row in ranked.select("business_date").distinct().collect()]
+        return cls(store, batch, store.keep(named), store.keep(decided), days)
+
+    def __call__(self, table: Table, rows: DataFrame) -> DataFrame:
+        if self.batch.where:
+            self.store.overwrite(table, rows, self.batch.where)
+            return self.store.read(table).where(self.batch.where)
+        rows = self.store.keep(rows)
+        self.store.replace(table, rows, self.named if table is silver.RECEIPT_VERSION else self.decided, self.dates)
+        return rows
+
+    def judged(self, found: Sequence[DataFrame], ranked: DataFrame, documents: DataFrame) -> list[Judged]:
+        """What was found in the batch, and which exceptions are decided anew by it."""
+        of_receipts = F.col("entity").isin(*_OF_RECEIPTS)
+        if self.batch.where:
+            conflicts = exceptions.of_versions(ranked, documents)
+            return [Judged(exceptions.union([*found, conflicts]), of_receipts & F.expr(self.batch.where))]
+        is_conflict = F.col("rule") == exceptions.CONFLICTING
+        stored = self.store.read(silver.RECEIPT).where(on_days(self.dates, silver.RECEIPT))
+        return [
+            Judged(exceptions.union(found), of_receipts & ~is_conflict, "_scope", self.decided),
+            Judged(exceptions.of_versions(ranked, stored), is_conflict, "_scope", self.named),
+        ]
+
+
+def _forget(store: Store, batch: Batch) -> list[Judged]:
+    """The receipts of sources that are no longer in conf go, and what was wrong with them."""
+    assert batch.where is not None
+    for table in (silver.RECEIPT_VERSION, silver.RECEIPT_LINE, silver.RECEIPT, silver.RECEIPT_PAYMENT):
+        store.overwrite(table, store.read(table).where("false"), batch.where)
+    return [Judged(None, F.col("entity").isin(*_OF_RECEIPTS) & F.expr(batch.where))]
+
+
+def _add_missing(store: Store, table: Table, rows: DataFrame) -> None:
+    """A party stays known once it was named, also where the receipt that named it has been corrected."""
+    new = store.keep(rows.join(store.read(table), on=list(table.key), how="left_anti"))
+    if not new.isEmpty():
+        store.append(table, new)
+
+
+def _of_products(store: Store, sold: Sequence[DataFrame], products: DataFrame, since: Since | None) -> list[Judged]:
+    """Sold products without master data: those of the lines just written, and those that were listed before."""
+    is_unknown = F.col("rule") == exceptions.PRODUCT_UNKNOWN
+    if since is None:
+        return [Judged(exceptions.of_products(settled, products), is_unknown) for settled in sold]
+    refs = store.read(silver.EXCEPTION).where(is_unknown & (F.col("status") == "open")).select("record_key")
+    for settled in sold:
+        unknown = settled.join(products, on=F.col("product_ref") == F.col("product_id"), how="left_anti")
+        refs = refs.union(unknown.where("product_ref IS NOT NULL").select("product_ref"))
+    refs = store.keep(refs.distinct())
+    if refs.isEmpty():
+        return []
+    of_refs = F.col("product_ref") == F.col("record_key")
+    lines_of_refs = store.read(silver.RECEIPT_LINE).join(F.broadcast(refs), on=of_refs, how="left_semi")
+    return [Judged(exceptions.of_products(lines_of_refs, products), is_unknown, "record_key", refs)]
+
+
+def _payments(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFrame:
+    mapped, problems = map_payments(bronze, source, branches)
     assert source.payments is not None
     payment_fields = {source.payments.path, *(field.name for field in PAYMENT_FIELDS)}  # lines tell the receipt's own faults
     place = F.concat_ws("/", "branch_id", "receipt_id", F.concat(F.lit("payment "), "_child_position"))

@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tillhouse.quality.rules import REJECTED
+from tillhouse.tables.contract import MONTH
 from tillhouse.tables.silver import RECEIPT_VERSION
 
 
@@ -23,8 +24,9 @@ def to_versions(lines: DataFrame) -> DataFrame:
         return F.sum(F.when(condition, read).otherwise(0)).cast("DECIMAL(38,5)")
 
     versions = lines.groupBy("receipt_key", "source", "_file_id").agg(
-        F.min("_file").alias("_file"),
         F.max(has_key).alias("_has_key"),
+        F.min("branch_id").alias("branch_id"),
+        F.min("business_date").alias("business_date"),
         F.max("_version_at").alias("version_at"),
         F.bit_xor(F.when(~F.col("_repeats_content"), F.col("_line_hash"))).alias("_xor"),
         count(~F.col("_repeats_content")).alias("_distinct_lines"),
@@ -36,18 +38,27 @@ def to_versions(lines: DataFrame) -> DataFrame:
         count(is_repeated).alias("repeated_count"),
         amount(is_repeated).alias("repeated_amount"),
     )
-    return versions.withColumn("content_hash", F.concat_ws("-", F.hex("_xor"), F.col("_distinct_lines")))
+    content = F.concat_ws("-", F.hex("_xor"), F.col("_distinct_lines"))
+    return versions.withColumns({"content_hash": content, "_is_stored": F.lit(False)}).drop("_xor", "_distinct_lines")
+
+
+def of_receipts(stored: DataFrame, found: DataFrame) -> DataFrame:
+    """The versions that silver knows of the receipts that ``found`` names, without those that it names itself."""
+    known = stored.join(found.select("receipt_key").distinct(), on="receipt_key", how="left_semi")
+    others = known.join(found.select("receipt_key", "_file_id"), on=["receipt_key", "_file_id"], how="left_anti")
+    marked = others.withColumns({"_is_stored": F.lit(True), "_has_key": F.col("status") != "unreadable"})
+    return marked.select(found.columns)
 
 
 def rank_versions(versions: DataFrame, files: DataFrame) -> DataFrame:
     """Mark the version that counts: the newest by the source's own order, else the first loaded.
 
     Another version with the same content is a duplicate, an older one superseded; where no order is declared or it is
-    equal, contradicting contents are ``conflicting``. ``files`` (file_id, loaded_at) tells which came first.
+    equal, contradicting contents are ``conflicting``. ``files`` (file_id, loaded_at, path) tells which came first.
     """
-    loaded = files.select(F.col("file_id").alias("_file_id"), "loaded_at")
+    loaded = files.select(F.col("file_id").alias("_file_id"), "loaded_at", "path")
     by_order = Window.partitionBy("receipt_key").orderBy(
-        F.col("version_at").desc_nulls_last(), F.col("loaded_at").asc_nulls_last(), "_file", "_file_id"
+        F.col("version_at").desc_nulls_last(), F.col("loaded_at").asc_nulls_last(), "path", "_file_id"
     )
     current = Window.partitionBy("receipt_key").orderBy("_rank").rowsBetween(
         Window.unboundedPreceding, Window.unboundedFollowing
@@ -62,7 +73,8 @@ def rank_versions(versions: DataFrame, files: DataFrame) -> DataFrame:
         .when(is_older, "superseded")
         .otherwise("conflicting")
     )
-    return RECEIPT_VERSION.conform(ranked.withColumn("status", status))
+    names = [name for name in RECEIPT_VERSION.column_names if name != MONTH]
+    return ranked.withColumn("status", status).select(*names, "_is_stored")
 
 
 def only_current(lines: DataFrame, versions: DataFrame) -> DataFrame:

@@ -25,5 +25,7 @@ def bronze_table(source: str, personal: bool) -> Table:
         """,
         key=("_file_id", "_row"),
         personal=personal,
+        statistics=("_file_id", "_row", "_run_id"),
+        version=2,
         open_ended=True,
     )

@@ -11,7 +11,9 @@ from pyspark.sql.types import DataType, StructField, StructType
 
 from tillhouse.errors import ContractError
 
+VERSION_PROPERTY = "tillhouse.contractVersion"
 MONTH = "_month"
+NO_MONTH = "unknown"  # of a record without trading day
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +21,9 @@ class Table:
     """One Delta table.
 
     ``columns`` is Spark DDL with ``NOT NULL`` and ``COMMENT``. A ``personal`` table lives under the vault root and has no
-    column statistics, because statistics end up as clear text in the Delta log. An ``open_ended`` table may hold further text
-    columns (bronze keeps every column of an export).
+    column statistics except on the neutral columns in ``statistics``, because they end up as clear text in the Delta log. An
+    ``open_ended`` table may hold further text columns (bronze keeps every column of an export). A ``change_feed`` table tells
+    the steps after it which rows changed. ``version`` grows with each change of the contract, see upgrades.py.
     """
 
     schema: Literal["bronze", "silver", "vault", "gold", "ops"]
@@ -31,7 +34,26 @@ class Table:
     partition_by: tuple[str, ...] = ()
     sort_by: tuple[str, ...] = ()
     personal: bool = False
+    statistics: tuple[str, ...] = ()
     open_ended: bool = False
+    change_feed: bool = False
+    version: int = 1
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Delta properties that every table of this contract has."""
+        properties = {
+            "delta.enableDeletionVectors": "false",  # readers without Spark refuse them
+            "delta.checkpointInterval": "20",
+            VERSION_PROPERTY: str(self.version),
+        }
+        if self.change_feed:
+            properties["delta.enableChangeDataFeed"] = "true"
+        if self.statistics:
+            properties["delta.dataSkippingStatsColumns"] = ",".join(self.statistics)
+        elif self.personal:
+            properties["delta.dataSkippingNumIndexedCols"] = "0"
+        return properties
 
     @property
     def full_name(self) -> str:
@@ -57,7 +79,7 @@ class Table:
             ContractError: a column is missing or has another type.
         """
         if MONTH in self.partition_by and MONTH not in df.columns:
-            df = df.withColumn(MONTH, F.date_format("business_date", "yyyy-MM"))
+            df = df.withColumn(MONTH, F.coalesce(F.date_format("business_date", "yyyy-MM"), F.lit(NO_MONTH)))
         wanted = self.struct
         missing = [field.name for field in wanted if field.name not in df.columns]
         if missing:

@@ -72,6 +72,8 @@ DIM_CUSTOMER = Table(
         {_VALIDITY}
     """,
     key=("customer_key",),
+    change_feed=True,
+    version=2,
 )
 
 DIM_DATE = Table(
@@ -133,6 +135,8 @@ FCT_RECEIPT = Table(
     key=("receipt_key",),
     partition_by=(MONTH,),
     sort_by=("branch_id", "business_date"),
+    change_feed=True,
+    version=2,
 )
 
 FCT_SALE_LINE = Table(

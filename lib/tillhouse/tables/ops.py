@@ -25,6 +25,8 @@ FILE_LEDGER = Table(
         loaded_at TIMESTAMP NOT NULL COMMENT 'when that run started'
     """,
     key=("path", "run_id"),
+    change_feed=True,
+    version=2,
 )
 
 FILE_COLUMN = Table(
@@ -77,14 +79,14 @@ RUN_AUDIT = Table(
 WATERMARK = Table(
     schema="ops",
     name="watermark",
-    grain="one row per step, target and upstream table",
+    grain="one row per step, target and what it depends on: an upstream table or a part of conf",
     columns="""
         step STRING NOT NULL COMMENT 'the step',
         target STRING NOT NULL COMMENT 'table that the step writes',
-        upstream STRING NOT NULL COMMENT 'table that the step read',
+        upstream STRING NOT NULL COMMENT 'table that the step read, or "conf: " and the part of conf or rules that it used',
         table_id STRING NOT NULL COMMENT 'Delta id of the upstream table; another id means it was made anew',
         version BIGINT NOT NULL COMMENT 'upstream version that the target reflects',
-        fingerprint STRING NOT NULL COMMENT 'hash of the conf, the as-of date and the rules that the step used'
+        fingerprint STRING NOT NULL COMMENT 'hash of the part of conf; the date itself for as_of'
     """,
     key=("step", "target", "upstream"),
 )

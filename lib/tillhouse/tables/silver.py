@@ -50,6 +50,8 @@ RECEIPT = Table(
     key=("receipt_key",),
     partition_by=(MONTH,),
     sort_by=("branch_id", "business_date"),
+    change_feed=True,
+    version=2,
 )
 
 RECEIPT_LINE = Table(
@@ -87,6 +89,8 @@ RECEIPT_LINE = Table(
     key=("receipt_key", "line_number"),
     partition_by=(MONTH,),
     sort_by=("branch_id", "business_date", "receipt_key", "line_number"),
+    change_feed=True,
+    version=2,
 )
 
 RECEIPT_PAYMENT = Table(
@@ -96,6 +100,7 @@ RECEIPT_PAYMENT = Table(
     columns=f"""
         receipt_key STRING NOT NULL COMMENT 'the receipt',
         payment_number INT NOT NULL COMMENT 'number of the payment in the receipt',
+        source STRING NOT NULL COMMENT 'source that delivered the payment',
         branch_id STRING NOT NULL COMMENT 'branch that sold',
         business_date DATE NOT NULL COMMENT 'trading day of the branch',
         tender_type STRING NOT NULL COMMENT 'CASH, DEBIT, CREDIT, EWALLET, GIFT_CARD, COUPON, INVOICE, OTHER or NONE',
@@ -107,15 +112,19 @@ RECEIPT_PAYMENT = Table(
     key=("receipt_key", "payment_number"),
     partition_by=(MONTH,),
     sort_by=("branch_id", "business_date"),
+    change_feed=True,
+    version=2,
 )
 
 RECEIPT_VERSION = Table(
     schema="silver",
     name="receipt_version",
     grain="one row per receipt and file that delivered it",
-    columns="""
+    columns=f"""
         receipt_key STRING NOT NULL COMMENT 'the receipt',
         source STRING NOT NULL COMMENT 'source that delivered it',
+        branch_id STRING COMMENT 'branch that sold, where it can be read',
+        business_date DATE COMMENT 'trading day of the branch, where it can be read',
         _file_id STRING NOT NULL COMMENT 'the file, see ops.file_ledger',
         version_at TIMESTAMP COMMENT 'change or export time that the source declares (version_order)',
         content_hash STRING NOT NULL COMMENT 'hash of all mapped content, independent of the order of lines',
@@ -126,9 +135,12 @@ RECEIPT_VERSION = Table(
         rejected_count BIGINT NOT NULL COMMENT 'lines kept out by errors',
         rejected_amount DECIMAL(38,5) NOT NULL COMMENT 'sum of their amounts as far as they can be read',
         repeated_count BIGINT NOT NULL COMMENT 'lines whose number the file has already used for this receipt',
-        repeated_amount DECIMAL(38,5) NOT NULL COMMENT 'sum of their amounts'
+        repeated_amount DECIMAL(38,5) NOT NULL COMMENT 'sum of their amounts',
+        {_MONTH_COLUMN}
     """,
     key=("receipt_key", "_file_id"),
+    partition_by=(MONTH,),
+    version=2,
 )
 
 PRODUCT = Table(
@@ -153,6 +165,8 @@ PRODUCT = Table(
         _row BIGINT NOT NULL COMMENT 'line of that file'
     """,
     key=("product_id",),
+    change_feed=True,
+    version=2,
 )
 
 BRANCH = Table(
@@ -176,6 +190,8 @@ BRANCH = Table(
         _row BIGINT NOT NULL COMMENT 'line of that file'
     """,
     key=("branch_id",),
+    change_feed=True,
+    version=2,
 )
 
 PARTY = Table(
@@ -207,6 +223,8 @@ PARTY_CUSTOMER = Table(
         valid_to_run STRING COMMENT 'run that ended it; NULL while it holds'
     """,
     key=("party_key", "valid_from_run"),
+    change_feed=True,
+    version=2,
 )
 
 EXCEPTION = Table(
@@ -235,9 +253,12 @@ EXCEPTION = Table(
         resolution STRING COMMENT 'repaired, or the decision',
         reason STRING COMMENT 'why it was waived',
         decided_by STRING COMMENT 'who decided',
-        decided_at TIMESTAMP COMMENT 'when'
+        decided_at TIMESTAMP COMMENT 'when',
+        _scope STRING COMMENT 'receipt_key of what is judged again when its receipt changes'
     """,
     key=("exception_id",),
+    change_feed=True,
+    version=2,
 )
 
 TABLES = (

@@ -1,0 +1,179 @@
+"""However deliveries are batched, in whatever order they come, and wherever a run is killed: gold is the same."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from tests.conftest import ROOT, Chain
+from tillhouse import pipeline
+from tillhouse.ops.runs import Run, new_run_id, utc_now
+from tillhouse.store import Store
+from tillhouse.tables import Table, gold, silver
+
+RANDOM = {"customer_id", "customer_key"}
+COMPARED = (*gold.TABLES, silver.RECEIPT, silver.RECEIPT_LINE, silver.RECEIPT_VERSION, silver.BRANCH, silver.PRODUCT)
+
+
+class Killed(BaseException):
+    """Stops a run as a kill does: no handler of the pipeline takes it for a failure."""
+
+
+@pytest.fixture(scope="module")
+def deliveries(demo_exports: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small chain's files, and beside them files that are sent again, overlap, correct and come late."""
+    folder = tmp_path_factory.mktemp("deliveries")
+    shutil.copytree(demo_exports / "landing", folder, dirs_exist_ok=True)
+    erp = sorted((folder / "erp/sales").iterdir())
+    cloud = sorted((folder / "cloud_till/sales").iterdir())
+    shutil.copy2(erp[1], later(erp[1], "20300101T0000"))  # sent again
+    first, second = (path.read_bytes().splitlines(keepends=True) for path in erp[2:4])
+    later(erp[3], "20300102T0000").write_bytes(b"".join([first[0], *first[-30:], *second[1:40]]))  # two weeks overlap
+    records = [json.loads(line) for line in cloud[1].read_text("utf-8").splitlines()]
+    wrong, moved = records[3], records[5]
+    wrong["items"][0]["amount"] = "77.77"
+    moved["completed_at"] = records[-1]["completed_at"]
+    text = "\n".join(json.dumps(record) for record in (wrong, moved, records[6])) + "\n"
+    later(cloud[1], "20300103T0000").write_text(text, "utf-8")  # a correction of an old week, one receipt on another day
+    return folder
+
+
+def later(path: Path, exported: str) -> Path:
+    """The same delivery as exported at another time."""
+    return path.with_name(f"{path.stem.rsplit('_', 1)[0]}_{exported}{path.suffix}")
+
+
+@pytest.fixture(scope="module")
+def deliver(
+    deliveries: Path, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Sequence[Sequence[Path]]], Chain]:
+    def in_batches(batches: Sequence[Sequence[Path]]) -> Chain:
+        chain = Chain(tmp_path_factory.mktemp("lake"), ROOT / "conf", spark)
+        for batch in batches:
+            put(chain, deliveries, batch)
+            chain.run()
+        return chain
+
+    return in_batches
+
+
+def put(chain: Chain, deliveries: Path, batch: Sequence[Path]) -> None:
+    for path in batch:
+        target = chain.landing / path.relative_to(deliveries)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+
+
+def all_files(deliveries: Path) -> list[Path]:
+    return sorted(path for path in deliveries.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def at_once(deliveries: Path, deliver: Callable[[Sequence[Sequence[Path]]], Chain]) -> Chain:
+    return deliver([all_files(deliveries)])
+
+
+def content(chain: Chain, table: Table) -> DataFrame:
+    """A table without what may differ: technical columns and random ids."""
+    names = [name for name in table.column_names if not name.startswith("_") and name not in RANDOM]
+    return chain.store.read(table).select(names)
+
+
+def customers(chain: Chain) -> set[frozenset[str]]:
+    """The customers as sets of their receipts, which no renaming changes."""
+    rows = chain.store.read(gold.FCT_RECEIPT).where("customer_id IS NOT NULL").select("customer_id", "receipt_key").collect()
+    receipts: dict[str, set[str]] = {}
+    for row in rows:
+        receipts.setdefault(row["customer_id"], set()).add(row["receipt_key"])
+    return {frozenset(keys) for keys in receipts.values()}
+
+
+def assert_same(one: Chain, other: Chain) -> None:
+    for table in COMPARED:
+        left, right = content(one, table), content(other, table)
+        assert left.exceptAll(right).collect() == [], table.full_name
+        assert right.exceptAll(left).collect() == [], table.full_name
+    assert customers(one) == customers(other)
+
+
+def commits_of_a_run(chain: Chain, kill_before: str | None = None, occurrence: int = 1) -> list[str]:
+    """The tables that a run commits to; it is killed before the n-th commit to ``kill_before``."""
+    started_at = utc_now()
+    store, commits = Store(chain.spark, str(chain.lake), str(chain.vault)), list[str]()
+
+    def note(table: str) -> None:
+        commits.append(table)
+        if table == kill_before and commits.count(table) == occurrence:
+            raise Killed(table)
+
+    store.before_commit = note
+    pipeline.run(Run(store, chain.config, new_run_id(started_at), started_at))
+    return commits
+
+
+def test_corrections_win_and_what_is_sent_again_counts_once(at_once: Chain, deliveries: Path) -> None:
+    corrected = at_once.store.read(silver.RECEIPT_LINE).where("gross_amount = 77.77").collect()
+    assert len(corrected) == 1
+    statuses = {row["status"] for row in at_once.store.read(silver.RECEIPT_VERSION).select("status").distinct().collect()}
+    assert statuses == {"current", "duplicate", "superseded"}
+    written = 0
+    for path in (deliveries / "erp/sales").iterdir():
+        with path.open(encoding="cp1252", newline="") as file:
+            written += sum(1 for _ in csv.reader(file)) - 1
+    lines = at_once.store.read(silver.RECEIPT_LINE).where("source = 'erp_sales'").count()
+    assert 0 < lines < written
+
+
+def test_week_by_week_gives_the_same_gold(
+    at_once: Chain, deliveries: Path, deliver: Callable[[Sequence[Sequence[Path]]], Chain]
+) -> None:
+    files = all_files(deliveries)
+    master = [path for path in files if "sales" not in path.parts]
+    weeks = sorted({path.name.split("_")[1] for path in files if path not in master})
+    batches = [[path for path in files if f"_{week}_" in path.name] for week in weeks]
+    assert_same(at_once, deliver([master + batches[0] + batches[1], batches[2], batches[3]]))
+
+
+def test_a_shuffled_order_with_kills_between_commits_gives_the_same_gold(
+    at_once: Chain, deliveries: Path, deliver: Callable[[Sequence[Sequence[Path]]], Chain]
+) -> None:
+    files = all_files(deliveries)
+    random.Random(4).shuffle(files)
+    half = len(files) // 2
+    chain = deliver([files[:half]])
+    put(chain, deliveries, files[half:])
+    for table in ("ops.file_ledger", "silver.receipt", "silver.branch", "gold.fct_receipt", "gold.kpi_branch_day"):
+        if table == "silver.branch" and not any("branches" in str(path) for path in files[half:]):
+            continue
+        with pytest.raises(Killed):
+            commits_of_a_run(chain, kill_before=table)
+    chain.run()
+    assert_same(at_once, chain)
+
+
+def test_nothing_new_or_the_same_file_touched_commits_nothing_outside_ops(at_once: Chain) -> None:
+    assert set(commits_of_a_run(at_once)) == {"ops.run_step"}
+    one = next(path for path in at_once.landing.rglob("*.csv") if "sales" in path.parts)
+    os.utime(one, (1_900_000_000, 1_900_000_000))
+    assert {table.split(".")[0] for table in commits_of_a_run(at_once)} == {"ops"}
+
+
+def test_a_changed_region_touches_the_branch_and_no_receipt(at_once: Chain) -> None:
+    branches = next((at_once.landing / "erp/branches").iterdir())
+    text = branches.read_text("cp1252").splitlines()
+    names = text[0].split(";")
+    row = text[1].split(";")
+    row[names.index("Region")] = "Elsewhere"
+    later(branches, "20300105T0000").write_text("\n".join([text[0], ";".join(row)]) + "\n", "cp1252")
+    commits = {table for table in commits_of_a_run(at_once) if not table.startswith(("ops.", "bronze."))}
+    assert commits == {"silver.branch", "gold.dim_branch"}
+    regions = {row["region"] for row in at_once.store.read(gold.DIM_BRANCH).select("region").collect()}
+    assert "Elsewhere" in regions
