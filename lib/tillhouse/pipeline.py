@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 
@@ -71,7 +72,7 @@ STEPS = (
             **{f"source {source.name}": source for source in run.config.sources},
         },
         run=lambda run, since: silver_step.run(
-            run.store, run.config.sources, run.config.token_key(), run.run_id, run.started_at, since
+            run.store, run.config.sources, run.config.token_key(), run.run_id, run.started_at, since=since
         ),
         audit=audit.silver_,
     ),
@@ -199,32 +200,39 @@ def _state(run: Run, step: Step) -> dict[str, Mark]:
 
 def _why(run: Run, step: Step, marks: Mapping[str, Mark], now: Mapping[str, Mark]) -> tuple[str | None, Since | None]:
     """Why the step has to work, None if nothing has changed; and since when, None if all has to be made anew."""
-    if step.always:
-        return "looks for new files", None
-    if run.full:
-        return "--full", None
-    if not marks:
-        return "first run", None
     changed = {name.removeprefix(PART) for name in {*now, *marks} if name.startswith(PART) and now.get(name) != marks.get(name)}
-    touches_all = sorted(part for part in changed if part != AS_OF and not part.startswith("source "))
-    if touches_all:
-        return f"changed: {', '.join(touches_all)}", None
-    tables = {table.full_name: table for table in step.reads(run.config)}
-    news = []
-    for name, table in tables.items():
-        (table_id, version, _), mark = now[name], marks.get(name)
-        if mark is None or mark[0] != table_id:
-            return f"{name} was made anew", None
-        if not run.store.can_read_changes(table, mark[1], version):
-            return f"the log of {name} no longer tells what changed since version {mark[1]}", None
-        if mark[1] != version:
-            news.append(name)
-    if not news and not changed:
-        return None, None
+    all_anew = _why_all_anew(run, step, marks, now, changed)
+    if all_anew:
+        return all_anew, None
+    versions = {table.full_name: marks[table.full_name][1] for table in step.reads(run.config)}
+    news = [name for name, version in versions.items() if now[name][1] != version]
     reasons = ([f"new in {', '.join(news)}"] if news else []) + ([f"changed: {', '.join(sorted(changed))}"] if changed else [])
     before = marks.get(f"{PART}{AS_OF}", ("", 0, ""))[2]
-    since = Since({name: marks[name][1] for name in tables}, frozenset(changed), date.fromisoformat(before) if before else None)
-    return "; ".join(reasons), since
+    since = Since(versions, frozenset(changed), date.fromisoformat(before) if before else None)
+    return "; ".join(reasons) or None, since
+
+
+def _why_all_anew(
+    run: Run, step: Step, marks: Mapping[str, Mark], now: Mapping[str, Mark], changed: AbstractSet[str]
+) -> str | None:
+    """Why what the step has made before is of no use; None if only what has changed since has to be worked on."""
+    reason = None
+    touches_all = sorted(part for part in changed if part != AS_OF and not part.startswith("source "))
+    if step.always:
+        reason = "looks for new files"
+    elif run.full:
+        reason = "--full"
+    elif not marks:
+        reason = "first run"
+    elif touches_all:
+        reason = f"changed: {', '.join(touches_all)}"
+    for table in () if reason else step.reads(run.config):
+        (table_id, version, _), mark = now[table.full_name], marks.get(table.full_name)
+        if mark is None or mark[0] != table_id:
+            reason = f"{table.full_name} was made anew"
+        elif not run.store.can_read_changes(table, mark[1], version):
+            reason = f"the log of {table.full_name} no longer tells what changed since version {mark[1]}"
+    return reason
 
 
 def _watermarks(run: Run) -> dict[str, dict[str, Mark]]:

@@ -72,7 +72,7 @@ class Store:
         self.lake = lake.rstrip("/")
         self.vault = vault.rstrip("/")
         self.before_commit: Callable[[str], None] = lambda table: None
-        is_local = spark.sparkContext.master.startswith("local")
+        is_local = str(spark.sparkContext.master).startswith("local")
         self._level = StorageLevel.MEMORY_AND_DISK if is_local else StorageLevel.MEMORY_AND_DISK_2
 
     def path(self, table: Table) -> str:
@@ -239,7 +239,7 @@ class Store:
                 else:
                     self.spark.conf.set(name, old)
 
-    def _snapshot(self, table: Table) -> Any:
+    def _snapshot(self, table: Table) -> Any:  # noqa: ANN401 - a JVM object
         jvm = self.spark.sparkContext._jvm
         assert jvm is not None
         log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(table))

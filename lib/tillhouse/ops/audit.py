@@ -35,7 +35,7 @@ class Measured:
         return Decimal(self.expected or 0) == Decimal(self.actual or 0)
 
 
-def bronze(run: Run, since: Since | None) -> list[Measured]:
+def bronze(run: Run, _since: Since | None) -> list[Measured]:
     """Every record that the readers saw in loaded files is in bronze once."""
     ledger = run.store.read(ops.FILE_LEDGER).where("status = 'loaded'")
     read = {row[0]: row[1] for row in ledger.groupBy("source").agg(F.sum("rows_read")).collect()}

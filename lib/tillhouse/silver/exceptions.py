@@ -255,10 +255,10 @@ def record(store: Store, judged: Sequence[Judged], sources: Sequence[Source], ru
 
 
 def merge(existing: DataFrame, found: DataFrame, sources: Sequence[Source], run_id: str, seen_at: str) -> DataFrame:
-    """The exceptions after a run: what is still found stays, what was judged (``_is_judged``) and is gone is resolved, what
-    came back is open again.
+    """The exceptions after a run: what is still found stays, what is gone is resolved, what came back is open again.
 
-    A waived exception stays waived. ``seen_at`` is the instant from which the due time counts.
+    Gone is what was judged again (``_is_judged``) and is not found. A waived exception stays waived. ``seen_at`` is the instant
+    from which the due time counts.
     """
     old = existing.alias("old")
     new = found.alias("new")

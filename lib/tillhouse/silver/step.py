@@ -40,7 +40,7 @@ class Batch:
 
 
 def run(
-    store: Store, sources: Sequence[Source], token_key: bytes, run_id: str, seen_at: datetime, since: Since | None
+    store: Store, sources: Sequence[Source], token_key: bytes, run_id: str, seen_at: datetime, *, since: Since | None
 ) -> dict[str, int]:
     """Bring silver up to what bronze holds; returns what was counted.
 

@@ -61,18 +61,23 @@ def map_receipt_lines(bronze: DataFrame, source: model.Source, branches: DataFra
 
     ``branches`` (branch_id, time_zone) gives the zone of naive times where the mapping says ``timezone: branch``.
     """
-    find = find_in_line = _in_columns(bronze)
+    find = _in_columns(bronze)
     records = bronze.transform(_with_zone, source, branches, find).transform(_with_version, source, find)
     zone = F.col("_zone")
     keep = [*LINEAGE, BROKEN, "_zone"]
-    line_columns = source.columns
-    if source.lines is not None:
-        records = _with_children(records, source.lines, find)
-        find_in_line, line_columns = _in_children(source.lines), source.lines.columns
-        keep += ["_child_position", "_children_broken"]
-    cells = [_cell(field, source.columns.get(field.name), find, source, zone) for field in RECEIPT_FIELDS]
-    cells += [_cell(field, line_columns.get(field.name), find_in_line, source, zone) for field in LINE_FIELDS]
-    return _with_cells(records, cells, keep, source)
+    header = [_cell(field, source.columns.get(field.name), find, source, zone) for field in RECEIPT_FIELDS]
+    if source.lines is None:
+        cells = [_cell(field, source.columns.get(field.name), find, source, zone) for field in LINE_FIELDS]
+        return _with_cells(records, header + cells, keep, source)
+    # A receipt's own fields are read once, before its lines are taken apart.
+    records = records.withColumn("_lines", _first([source.lines.path], find))
+    receipts, found = _with_cells(records, header, [*keep, "_lines"], source)
+    receipts = _with_children(receipts, source.lines, lambda _path: F.col("_lines"))
+    in_line = _in_children(source.lines)
+    cells = [_cell(field, source.lines.columns.get(field.name), in_line, source, zone) for field in LINE_FIELDS]
+    kept = [name for name in receipts.columns if name not in ("_lines", "_child")]
+    lines, found_in_lines = _with_cells(receipts, cells, kept, source)
+    return lines, found + [item for item in found_in_lines if item.field not in ("(record)", "version_order")]
 
 
 def map_payments(bronze: DataFrame, source: model.Source, branches: DataFrame) -> tuple[DataFrame, list[Finding]]:
@@ -131,7 +136,7 @@ def _with_version(records: DataFrame, source: model.Source, find: Find) -> DataF
 def _with_cells(
     records: DataFrame, cells: Sequence[_Cell], keep: Sequence[str], source: model.Source
 ) -> tuple[DataFrame, list[Finding]]:
-    keep = [*(name for name in keep if name in records.columns), "_text_version", "_version_at"]
+    keep = list(dict.fromkeys([*(name for name in keep if name in records.columns), "_text_version", "_version_at"]))
     texts = records.select(*keep, *(cell.text.alias(f"_text_{cell.field.name}") for cell in cells))
     typed = texts.withColumns(
         {cell.field.name: cell.value for cell in cells}
