@@ -20,7 +20,7 @@ from tillhouse.kpi import branch_day, metrics
 from tillhouse.ops import audit
 from tillhouse.ops.lease import Lease
 from tillhouse.ops.runs import Run, StepResult, record_steps, tell, utc_now
-from tillhouse.quality import rules
+from tillhouse.quality import expectations, rules
 from tillhouse.silver import lines
 from tillhouse.silver import step as silver_step
 from tillhouse.store import Since
@@ -150,6 +150,8 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
             tell("step starts", run_id=run.run_id, step=step.name, reason=reason or "nothing new")
             figures: Mapping[str, int] = {}
             store.expect(None if since is None else 0)
+            if reason and not step.always:
+                expectations.preload()
             try:
                 if reason:
                     figures = step.run(run, since)

@@ -40,7 +40,7 @@ class Stored:
         return int(self.properties.get(VERSION_PROPERTY, "1"))
 
 
-LITTLE = 200_000  # rows
+LITTLE = 50_000  # rows
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -27,6 +29,11 @@ class Identity:
     @property
     def difference(self) -> Decimal:
         return Decimal(self.expected or 0) - Decimal(self.actual or 0)
+
+
+def preload() -> None:
+    """Import great-expectations, which takes seconds, while Spark works."""
+    threading.Thread(target=lambda: importlib.import_module("great_expectations"), daemon=True).start()
 
 
 def key_of(table: Table, rows: DataFrame) -> Identity:

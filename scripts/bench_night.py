@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Benchmark: what a night costs on the whole plain demo: nothing new, one week, one late receipt, one changed region.
+
+Each beside the full run in the same session; then the same week after 13, 26 and 52 weeks of history. CPU seconds are those of
+this process and all its descendants. Needs Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench_pipeline import descendants, say
+from demo import ROOT
+from make_demo_exports import make_exports
+
+from tillhouse import pipeline
+from tillhouse.config import load_config
+from tillhouse.ops.runs import Run, new_run_id, utc_now
+from tillhouse.session import open_session
+from tillhouse.store import Store
+
+HISTORIES = (13, 26, 52)
+SHARE = 0.05  # of the full run's CPU that a week may cost beyond a run without news
+GROWTH = 1.2
+LATE = "20300101T0000"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    wall: float
+    cpu: float
+    commits: int
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench night", description=__doc__)
+    parser.add_argument("--out", type=Path, default=ROOT / ".bench" / "night", help="folder to work in (.bench/night)")
+    parser.add_argument("--weeks", type=int, help="only the first N weeks (all 53)")
+    given = parser.parse_args()
+    out: Path = given.out.resolve()
+    os.environ.setdefault("TILLHOUSE_TOKEN_KEY", secrets.token_hex(32))
+    make_exports(out, given.weeks, None, plain=True)
+    files = sorted(path for path in (out / "landing").rglob("*") if path.is_file())
+    master = [path for path in files if "sales" not in path.parts]
+    weeks = sorted({path.name.split("_")[1] for path in files if path not in master})
+    last = [path for path in files if f"_{weeks[-1]}_" in path.name]
+    spark = open_session("bench night")
+    say(f"{len(weeks)} weeks, {os.cpu_count()} processors")
+
+    growth: dict[int, Cost] = {}
+    for history in sorted({min(weeks_before, len(weeks) - 1) for weeks_before in HISTORIES}):
+        folder = out / f"after_{history}"
+        for name in ("lake", "vault", "landing"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        before = [path for path in files if any(f"_{week}_" in path.name for week in weeks[-1 - history : -1])]
+
+        def night(folder: Path = folder) -> int:
+            config = load_config(ROOT / "conf", *(str(folder / name) for name in ("lake", "vault", "landing")))
+            store, commits, now = Store(spark, config.lake, config.vault), list[str](), utc_now()
+            store.before_commit = commits.append
+            run = Run(store, config, new_run_id(now), now)
+            pipeline.run(run)
+            pipeline.check_audit(run)
+            return len(commits)
+
+        put(out, folder, [*master, *before])
+        costs = {f"all of {history} weeks": measure(night)}
+        costs["nothing new"] = measure(night)
+        put(out, folder, last)
+        costs["one new week"] = growth[history] = measure(night)
+        if history == max(HISTORIES) or history == len(weeks) - 1:
+            late_receipt(folder)
+            costs["one late receipt, nine months back"] = measure(night)
+            changed_region(folder)
+            costs["a changed region of a branch"] = measure(night)
+        costs["nothing new again"] = measure(night)
+        report(costs)
+    ratio = growth[max(growth)].cpu / growth[min(growth)].cpu
+    say(f"the same week after {max(growth)} weeks costs {ratio:.2f} of its CPU after {min(growth)}; target {GROWTH}")
+    return 0
+
+
+def put(out: Path, folder: Path, files: Iterable[Path]) -> None:
+    for path in files:
+        target = folder / path.relative_to(out)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+
+
+def late_receipt(folder: Path) -> None:
+    """One line of an early receipt, as a receipt of its own that comes now."""
+    early = sorted((folder / "landing/erp/sales").iterdir())[len(list((folder / "landing/erp/sales").iterdir())) // 4]
+    header, line = early.read_text("cp1252").splitlines()[:2]
+    cells = dict(zip(header.split(";"), line.split(";"), strict=True)) | {"Bonnr": "late-1"}
+    week = early.name.split("_")[1]
+    late = early.with_name(f"kassenbons_{week}_{LATE}.csv")
+    late.write_text(f"{header}\n{';'.join(cells.values())}\n", "cp1252")
+
+
+def changed_region(folder: Path) -> None:
+    branches = next((folder / "landing/erp/branches").iterdir())
+    header, line = branches.read_text("cp1252").splitlines()[:2]
+    cells = dict(zip(header.split(";"), line.split(";"), strict=True)) | {"Region": "Elsewhere"}
+    branches.with_name(f"filialen_{LATE}.csv").write_text(f"{header}\n{';'.join(cells.values())}\n", "cp1252")
+
+
+def measure(work: Callable[[], int]) -> Cost:
+    cpu, wall = used_cpu(), time.monotonic()
+    commits = work()
+    return Cost(time.monotonic() - wall, used_cpu() - cpu, commits)
+
+
+def used_cpu() -> float:
+    """CPU seconds of this process and its descendants so far, those that have ended included."""
+    ticks = 0
+    for process in (os.getpid(), *descendants(os.getpid())):
+        try:
+            fields = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        ticks += sum(int(field) for field in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def report(costs: dict[str, Cost]) -> None:
+    full, empty = next(iter(costs.values())), costs["nothing new"]
+    say(f"\n{'':<36} {'wall s':>8} {'CPU s':>8} {'of all':>7} {'beyond nothing':>15} {'commits':>8}")
+    for name, cost in costs.items():
+        beyond = (cost.cpu - empty.cpu) / full.cpu
+        say(f"{name:<36} {cost.wall:8.1f} {cost.cpu:8.1f} {cost.cpu / full.cpu:7.1%} {beyond:15.1%} {cost.commits:8}")
+    share = (costs["one new week"].cpu - empty.cpu) / full.cpu
+    say(f"a week costs a run without news and {share:.1%} of the full run's CPU; target {SHARE:.0%}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
