@@ -21,7 +21,7 @@ from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
 from tillhouse.ops import doctor, maintain, status, upgrade
 from tillhouse.ops.runs import Run, StepResult, log_to_stderr, new_run_id, utc_now
 from tillhouse.session import open_session
-from tillhouse.store import Store
+from tillhouse.store import Store, quoted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,7 +90,11 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     _add_lake_arguments(parser)
     parser.add_argument("--as-of", type=_date, help="business time, exclusive: only trading days before it (all)")
     parser.add_argument("--run-id", help="name of the run (time of its start)")
-    parser.add_argument("--full", action="store_true", help="recompute everything from bronze")
+    scope = parser.add_mutually_exclusive_group()
+    scope.add_argument("--full", action="store_true", help="recompute everything from bronze")
+    scope.add_argument("--from", dest="first", type=_date, help="recompute from this trading day on, from bronze")
+    parser.add_argument("--to", dest="last", type=_date, help="recompute up to and with this trading day (the last)")
+    parser.add_argument("--branch", nargs="+", default=(), metavar="ID", help="recompute these branches, within --from and --to")
     parser.add_argument(
         "--wait", type=_minutes, default=0.0, metavar="MINUTES", help="how long to wait while another run works on the lake (0)"
     )
@@ -101,6 +105,18 @@ def _add_step_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", help=f"run one step: {names}")
     parser.add_argument("--from-step", help="first step to run")
     parser.add_argument("--to-step", help="last step to run")
+
+
+def _again(given: argparse.Namespace) -> str | None:
+    """The receipts to recompute, as SQL."""
+    if given.full and (given.last or given.branch):
+        raise ConfigError("--full recomputes everything; leave it out to recompute days (--from, --to) or branches (--branch)")
+    if given.first and given.last and given.first > given.last:
+        raise ConfigError(f"--from {given.first} is after --to {given.last}")
+    parts = [f"business_date >= DATE'{given.first}'"] if given.first else []
+    parts += [f"business_date <= DATE'{given.last}'"] if given.last else []
+    parts += [f"branch_id IN ({quoted(given.branch)})"] if given.branch else []
+    return " AND ".join(parts) or None
 
 
 def _date(text: str) -> date:
@@ -138,6 +154,7 @@ def _run(given: argparse.Namespace) -> int:
         started_at=now,
         as_of=given.as_of,
         full=given.full,
+        again=_again(given),
         wait_seconds=given.wait * 60,
     )
     results = pipeline.run(run, steps, show=_show_step)

@@ -209,8 +209,9 @@ def _why(run: Run, step: Step, marks: Mapping[str, Mark], now: Mapping[str, Mark
     versions = {table.full_name: marks[table.full_name][1] for table in step.reads(run.config)}
     news = [name for name, version in versions.items() if now[name][1] != version]
     reasons = ([f"new in {', '.join(news)}"] if news else []) + ([f"changed: {', '.join(sorted(changed))}"] if changed else [])
+    reasons += [f"again: {run.again}"] if run.again else []
     before = marks.get(f"{PART}{AS_OF}", ("", 0, ""))[2]
-    since = Since(versions, frozenset(changed), date.fromisoformat(before) if before else None)
+    since = Since(versions, frozenset(changed), date.fromisoformat(before) if before else None, run.again)
     return "; ".join(reasons) or None, since
 
 

@@ -47,12 +47,14 @@ LITTLE = 50_000  # rows
 class Since:
     """What a step's tables reflect already.
 
-    ``versions`` are those of the tables that it reads, ``changed_parts`` the parts of conf that have changed since.
+    ``versions`` are those of the tables that it reads, ``changed_parts`` the parts of conf that have changed since, ``as_of``
+    the date of the last run. ``again`` (SQL over branch_id and business_date) is to be worked on whether it has changed or not.
     """
 
     versions: Mapping[str, int]
     changed_parts: frozenset[str]
     as_of: date | None = None
+    again: str | None = None
 
     def version(self, table: Table) -> int:
         return self.versions[table.full_name]
@@ -411,6 +413,11 @@ def on_days(dates: Iterable[date | None], table: Table) -> str:
     if None in given:
         parts.append(f"{MONTH} = '{NO_MONTH}'" if has_months else "business_date IS NULL")
     return " OR ".join(parts) or "false"
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Texts as a list of SQL literals."""
+    return ", ".join("'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'" for name in sorted(names))
 
 
 def _hashable(table: Table, names: Iterable[str]) -> list[Column]:

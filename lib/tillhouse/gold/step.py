@@ -109,6 +109,8 @@ def _work(store: Store, rules: ProductRules, as_of: date | None, since: Since | 
         if len(bounds) == 2:
             between = between & (F.col("business_date") < max(bounds))
         changed.append(receipts.where(between).select(*RECEIPT_DAY))
+    if since.again:
+        changed += [store.read(table).where(since.again).select(*RECEIPT_DAY) for table in (silver.RECEIPT, gold.FCT_RECEIPT)]
     if store.has_news(silver.PRODUCT, since):
         measured = store.keep(_measured(store.changes(silver.PRODUCT, since), rules).select("product_id").distinct())
         if not measured.isEmpty():

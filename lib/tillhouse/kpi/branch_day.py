@@ -61,6 +61,10 @@ def run(store: Store, since: Since | None) -> dict[str, int]:
 def _touched_dates(store: Store, since: Since) -> list[date]:
     """Days with other receipts, other exceptions, or other customers who bought for the first time."""
     changed = []
+    if since.again:
+        changed += [
+            store.read(table).where(since.again).select("business_date") for table in (gold.FCT_RECEIPT, gold.KPI_BRANCH_DAY)
+        ]
     if store.has_news(gold.FCT_RECEIPT, since):
         changed.append(store.touched(gold.FCT_RECEIPT, since, ["business_date"]))
     if store.has_news(silver.EXCEPTION, since):

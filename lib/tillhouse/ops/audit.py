@@ -87,7 +87,7 @@ def silver_(run: Run, since: Since | None) -> list[Measured]:
 
 def _added(run: Run, since: Since | None) -> DataFrame | None:
     """The files that were loaded since then; None where more than new files may have changed silver."""
-    if since is None or since.changed_parts:
+    if since is None or since.changed_parts or since.again:
         return None
     changes = run.store.changes(ops.FILE_LEDGER, since) if run.store.has_news(ops.FILE_LEDGER, since) else None
     if changes is None:
@@ -133,7 +133,7 @@ def kpi(run: Run, since: Since | None) -> list[Measured]:
 
 def _days(run: Run, table: Table, since: Since | None) -> list[date] | None:
     """The trading days of the rows of a table that were written or removed since then; None for all."""
-    if since is None or since.changed_parts:
+    if since is None or since.changed_parts or since.again:
         return None
     if not run.store.has_news(table, since):
         return []

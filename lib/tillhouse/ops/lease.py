@@ -8,7 +8,6 @@ within a third of the lease.
 from __future__ import annotations
 
 import errno
-import getpass
 import json
 import os
 import re
@@ -402,15 +401,11 @@ def _create_without_link(file: Path, text: str) -> bool:
 
 def this_process(store: Store) -> Process:
     host = socket.gethostname()
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a number without a name
-        user = str(os.getuid())
     jvm = store.spark.sparkContext._jvm
     assert jvm is not None
     pids = os.getpid(), int(jvm.org.apache.spark.util.Utils.getProcessName().split("@")[0])
     starts = [_state_and_start(pid)[1] for pid in pids]
-    return Process(f"{user}@{host}", host, _machine(), pids[0], starts[0], pids[1], starts[1])
+    return Process(host, host, _machine(), pids[0], starts[0], pids[1], starts[1])
 
 
 def _is_gone(pid: int, started: str) -> bool:

@@ -20,7 +20,8 @@ log = logging.getLogger("tillhouse")
 class Run:
     """What every step of one run knows. ``as_of`` is business time; ``started_at`` only says when the run was.
 
-    ``wait_seconds`` is how long it waits while another run works on the lake.
+    ``again`` names receipts that are worked on again although nothing says that they changed (SQL over ``branch_id`` and
+    ``business_date``). ``wait_seconds`` is how long it waits while another run works on the lake.
     """
 
     store: Store
@@ -29,6 +30,7 @@ class Run:
     started_at: datetime
     as_of: date | None = None
     full: bool = False
+    again: str | None = None
     wait_seconds: float = 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -16,7 +16,7 @@ from tillhouse.silver.exceptions import Judged
 from tillhouse.sources.fields import PAYMENT_FIELDS
 from tillhouse.sources.mapping import map_payments
 from tillhouse.sources.model import Source
-from tillhouse.store import Since, Store, on_days
+from tillhouse.store import Since, Store, on_days, quoted
 from tillhouse.tables import Table, ops, silver, vault
 from tillhouse.tables.bronze import bronze_table
 
@@ -99,7 +99,7 @@ def _news(store: Store, since: Since | None) -> dict[str, list[str]]:
         return {}
     added = store.changes(ops.FILE_LEDGER, since).where("_is_new AND status = 'loaded'")
     loaded = added.groupBy("source", "run_id").agg(F.sum("rows_read").alias("rows")).collect()
-    if not since.changed_parts:
+    if not since.changed_parts and not since.again:
         store.expect(sum(row["rows"] for row in loaded))
     news: dict[str, list[str]] = {}
     for row in loaded:
@@ -132,23 +132,22 @@ def _batches(
     others = [source for source in of_receipts if source.name not in changed]
     batches = []
     if changed:
-        batches.append(Batch([(source, _bronze(store, source)) for source in again], f"source IN ({_quoted(changed)})"))
-    of_branches = F.coalesce(F.col("branch_id").isin(list(branches)), F.lit(False))
-    if branches and others:
-        where = f"branch_id IN ({_quoted(branches)}) AND source IN ({_quoted(source.name for source in others)})"
-        batches.append(Batch([(source, _bronze(store, source)) for source in others], where, of_branches))
+        batches.append(Batch([(source, _bronze(store, source)) for source in again], f"source IN ({quoted(changed)})"))
+    scopes = [f"branch_id IN ({quoted(branches)})"] if branches else []
+    scopes += [since.again] if since.again else []
+    scope = " OR ".join(f"({part})" for part in scopes) or "false"
+    in_scope = F.coalesce(F.expr(scope), F.lit(False))
+    if scopes and others:
+        where = f"({scope}) AND source IN ({quoted(source.name for source in others)})"
+        batches.append(Batch([(source, _bronze(store, source)) for source in others], where, in_scope))
     added = [
         (source, _bronze(store, source).where(F.col("_run_id").isin(news[source.name])))
         for source in others
         if source.name in news
     ]
     if added:
-        batches.append(Batch(added, only=~of_branches if branches else None))
+        batches.append(Batch(added, only=~in_scope if scopes else None))
     return batches
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join("'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'" for name in sorted(names))
 
 
 def _records(store: Store, sources: Sequence[Source], entity: str) -> DataFrame:
@@ -165,8 +164,8 @@ def _run_batch(
 ) -> tuple[list[Judged], DataFrame, dict[str, int]]:
     """Write the batch's receipts; returns what was judged, the lines written and what was counted."""
     delivered = lines.union_sources([lines.to_lines(bronze, source, branches) for source, bronze in batch.delivered])
-    delivered = delivered if batch.only is None else delivered.where(batch.only)
-    delivered = store.keep(lines.with_marks(delivered))
+    marked = lines.with_marks(delivered)
+    delivered = store.keep(marked if batch.only is None else marked.where(batch.only))
     ranked = _ranked(store, batch, delivered, ledger)
     write = _Writer.of(store, batch, ranked)
     write(silver.RECEIPT_VERSION, ranked)
@@ -184,7 +183,7 @@ def _run_batch(
     paid = [(source, bronze) for source, bronze in batch.delivered if source.payments is not None]
     if paid:
         payments = exceptions.union([_payments(bronze, source, branches) for source, bronze in paid])
-        payments = payments if batch.only is None else payments.where(batch.only)
+        payments = payments.join(ranked.select("receipt_key").distinct(), on="receipt_key", how="left_semi")
         payments = store.keep(versions.only_current(payments, ranked))
         found.append(exceptions.of_records(payments, "receipt_payment", "_payment"))
         kept = write(silver.RECEIPT_PAYMENT, receipts.to_payments(payments.where(~F.col(REJECTED)), documents))

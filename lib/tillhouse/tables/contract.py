@@ -23,7 +23,7 @@ class Table:
     ``columns`` is Spark DDL with ``NOT NULL`` and ``COMMENT``. A ``personal`` table lives under the vault root and has no
     column statistics except on the neutral columns in ``statistics``, because they end up as clear text in the Delta log. An
     ``open_ended`` table may hold further text columns (bronze keeps every column of an export). A ``change_feed`` table tells
-    the steps after it which rows changed. ``version`` grows with each change of the contract, see upgrades.py.
+    the steps after it which rows changed. ``version`` grows with each change of the contract, see ops/upgrade.py.
     """
 
     schema: Literal["bronze", "silver", "vault", "gold", "ops"]
