@@ -172,6 +172,7 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
             results.append(result)
             show(result)
     finally:
+        store.expect(None)
         record_steps(run, results)
     audit.record(run, measured)
     return results

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Kill runs at random moments, start them again, and compare gold with that of a lake that was never disturbed.
+
+A run is a process group of its own and is killed with SIGKILL, like a machine that loses power. Needs Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+from bench_pipeline import say
+from deltalake import DeltaTable
+from demo import ROOT
+from make_demo_exports import make_exports
+
+from tillhouse.tables import Table, gold, silver
+
+COMPARED = (*gold.TABLES, silver.RECEIPT, silver.RECEIPT_LINE, silver.RECEIPT_VERSION)
+RANDOM = {"customer_id", "customer_key"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=ROOT / ".bench" / "kills", help="folder to work in (.bench/kills)")
+    parser.add_argument("--kills", type=int, default=20, help="kills in all (20)")
+    parser.add_argument("--weeks", type=int, default=4, help="weeks of the chain, each delivered by itself (4)")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments (1)")
+    given = parser.parse_args()
+    out: Path = given.out.resolve()
+    shutil.rmtree(out, ignore_errors=True)
+    os.environ.setdefault("TILLHOUSE_TOKEN_KEY", secrets.token_hex(32))
+    make_exports(out, given.weeks, 4, plain=True)
+    files = sorted(path for path in (out / "landing").rglob("*") if path.is_file())
+    master = [path for path in files if "sales" not in path.parts]
+    weeks = sorted({path.name.split("_")[1] for path in files if path not in master})
+    quiet, disturbed = out / "quiet", out / "disturbed"
+    put(out, quiet, files)
+    started = time.monotonic()
+    finish(quiet)
+    usual = time.monotonic() - started
+    say(f"undisturbed, all at once: {usual:.0f} s")
+
+    moments = random.Random(given.seed)  # noqa: S311 - no secret
+    kills, torn, by_step = 0, 0, dict[str, int]()
+    for number, week in enumerate(weeks):
+        put(out, disturbed, [path for path in files if f"_{week}_" in path.name] + (master if number == 0 else []))
+        for _ in range(given.kills * (number + 1) // len(weeks) - given.kills * number // len(weeks)):
+            before = orphans(disturbed)
+            step = kill_after(disturbed, moments.uniform(8, usual))
+            if step is None:
+                continue
+            kills += 1
+            by_step[step] = by_step.get(step, 0) + 1
+            torn += bool(orphans(disturbed) - before)
+        started_again = time.monotonic()
+        finish(disturbed)
+        usual = time.monotonic() - started_again
+        say(f"week {week}: {kills} kills so far, {torn} in the middle of a write; then done in {usual:.0f} s")
+    differing = [table.full_name for table in COMPARED if differs(quiet, disturbed, table)]
+    steps = ", ".join(f"{name} {count}" for name, count in sorted(by_step.items()))
+    say(f"{kills} kills, {torn} in the middle of a write; during: {steps}")
+    say(f"tables that differ from the undisturbed lake: {', '.join(differing) or 'none'}")
+    return 1 if differing else 0
+
+
+def put(out: Path, folder: Path, files: Sequence[Path]) -> None:
+    for path in files:
+        target = folder / path.relative_to(out)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+
+
+def command(folder: Path) -> list[str]:
+    places = [part for name in ("lake", "vault", "landing") for part in (f"--{name}", str(folder / name))]
+    return [str(Path(sys.executable).parent / "tillhouse"), "run", "--conf-dir", str(ROOT / "conf"), *places]
+
+
+def finish(folder: Path) -> None:
+    with (folder / "run.log").open("a", encoding="utf-8") as log:
+        subprocess.run(command(folder), stdout=log, stderr=log, check=True)
+
+
+def kill_after(folder: Path, seconds: float) -> str | None:
+    """Kill a run; returns the step that it was in, None if it had ended before."""
+    log = folder / "killed.log"
+    with log.open("w", encoding="utf-8") as stream:
+        run = subprocess.Popen(command(folder), stdout=stream, stderr=stream, start_new_session=True)
+        try:
+            run.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+        else:
+            return None
+    started = [line for line in log.read_text("utf-8").splitlines() if '"step starts"' in line]
+    return started[-1].split('"step": "')[1].split('"')[0] if started else "start"
+
+
+def orphans(folder: Path) -> set[Path]:
+    """Data files that no version of a table names: what a killed write leaves behind."""
+    found = set()
+    for root in (folder / "lake", folder / "vault"):
+        for log in root.glob("*/*/_delta_log"):
+            named = "".join(path.read_text("utf-8") for path in log.glob("*.json"))
+            found |= {path for path in log.parent.rglob("*.parquet") if "_delta_log" not in path.parts and path.name not in named}
+    return found
+
+
+def differs(one: Path, other: Path, table: Table) -> bool:
+    names = [name for name in table.column_names if not name.startswith("_") and name not in RANDOM]
+    lake = duckdb.connect()
+    for name, folder in (("one", one), ("other", other)):
+        lake.register(name, DeltaTable(str(folder / "lake" / table.schema / table.name)).to_pyarrow_table(columns=names))
+    differing = lake.sql("SELECT count(*) FROM ((FROM one EXCEPT ALL FROM other) UNION ALL (FROM other EXCEPT ALL FROM one))")
+    return bool(differing.fetchall()[0][0])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
