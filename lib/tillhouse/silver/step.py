@@ -188,7 +188,7 @@ def _run_batch(
         found.append(exceptions.of_records(payments, "receipt_payment", "_payment"))
         kept = write(silver.RECEIPT_PAYMENT, receipts.to_payments(payments.where(~F.col(REJECTED)), documents))
         found.append(exceptions.of_payments(documents, kept))
-    elif batch.where:
+    elif batch.where and store.version(silver.RECEIPT_PAYMENT)[1]:
         write(silver.RECEIPT_PAYMENT, store.read(silver.RECEIPT_PAYMENT).where("false"))
     return write.judged(found, ranked, documents), settled, _count(ranked.where("NOT _is_stored"))
 
