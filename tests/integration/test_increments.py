@@ -160,10 +160,9 @@ def test_a_shuffled_order_with_kills_between_commits_gives_the_same_gold(
     assert_same(at_once, chain)
 
 
-def test_days_and_branches_can_be_recomputed_from_bronze(
-    at_once: Chain, deliveries: Path, deliver: Callable[[Sequence[Sequence[Path]]], Chain]
-) -> None:
-    chain = deliver([all_files(deliveries)])
+def test_days_and_branches_can_be_recomputed_from_bronze(at_once: Chain, tmp_path: Path) -> None:
+    shutil.copytree(at_once.folder, tmp_path / "copy")
+    chain = at_once.in_folder(tmp_path / "copy")
     receipts = chain.store.read(silver.RECEIPT).orderBy("business_date", "branch_id")
     [(branch, day)] = receipts.select("branch_id", "business_date").limit(1).collect()
     lines = chain.store.read(silver.RECEIPT_LINE)
