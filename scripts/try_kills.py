@@ -118,10 +118,11 @@ def orphans(folder: Path) -> set[Path]:
 
 
 def differs(one: Path, other: Path, table: Table) -> bool:
-    names = [name for name in table.column_names if not name.startswith("_") and name not in RANDOM]
     lake = duckdb.connect()
     for name, folder in (("one", one), ("other", other)):
-        lake.register(name, DeltaTable(str(folder / "lake" / table.schema / table.name)).to_pyarrow_table(columns=names))
+        delta = DeltaTable(str(folder / "lake" / table.schema / table.name))
+        columns = [field.name for field in delta.schema().fields if not field.name.startswith("_") and field.name not in RANDOM]
+        lake.register(name, delta.to_pyarrow_table(columns=columns))
     differing = lake.sql("SELECT count(*) FROM ((FROM one EXCEPT ALL FROM other) UNION ALL (FROM other EXCEPT ALL FROM one))")
     return bool(differing.fetchall()[0][0])
 
