@@ -96,7 +96,8 @@ def put(out: Path, folder: Path, files: Iterable[Path]) -> None:
 
 def late_receipt(folder: Path) -> None:
     """One line of an early receipt, as a receipt of its own that comes now."""
-    early = sorted((folder / "landing/erp/sales").iterdir())[len(list((folder / "landing/erp/sales").iterdir())) // 4]
+    deliveries = sorted((folder / "landing/erp/sales").iterdir())
+    early = deliveries[len(deliveries) // 4]
     header, line = early.read_text("cp1252").splitlines()[:2]
     cells = dict(zip(header.split(";"), line.split(";"), strict=True)) | {"Bonnr": "late-1"}
     week = early.name.split("_")[1]

@@ -15,10 +15,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+from bench_night import put
 from bench_pipeline import say
 from deltalake import DeltaTable
 from demo import ROOT
@@ -72,13 +72,6 @@ def main() -> int:
     say(f"{kills} kills, {torn} in the middle of a write; during: {steps}")
     say(f"tables that differ from the undisturbed lake: {', '.join(differing) or 'none'}")
     return 1 if differing else 0
-
-
-def put(out: Path, folder: Path, files: Sequence[Path]) -> None:
-    for path in files:
-        target = folder / path.relative_to(out)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target)
 
 
 def command(folder: Path) -> list[str]:

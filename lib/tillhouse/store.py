@@ -24,6 +24,7 @@ from tillhouse.tables.contract import MONTH, NO_MONTH, VERSION_PROPERTY
 SMALL_FILE = 64 * 1024 * 1024
 FULL_FILE = 256 * 1024 * 1024
 SEVERAL = 4  # small files in a partition that are worth a commit
+LITTLE = 50_000  # rows
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,6 @@ class Stored:
     def contract_version(self) -> int:
         """Version of the contract that the table was made by."""
         return int(self.properties.get(VERSION_PROPERTY, "1"))
-
-
-LITTLE = 50_000  # rows
 
 
 @dataclass(frozen=True)
@@ -251,12 +249,7 @@ class Store:
         """Whether every commit after version ``since`` is still in the log with the rows that it changed."""
         if since == now:
             return True
-        jvm = self.spark.sparkContext._jvm
-        assert jvm is not None
-        folder = jvm.org.apache.hadoop.fs.Path(f"{self.path(table)}/_delta_log")
-        files = folder.getFileSystem(self.spark._jsparkSession.sessionState().newHadoopConf())
-        first = jvm.org.apache.hadoop.fs.Path(folder, f"{since + 1:020d}.json")
-        return bool(since < now and files.exists(first))
+        return since < now and self.committed_at(table, since + 1) is not None
 
     def has_news(self, table: Table, since: Since) -> bool:
         """Whether anything was committed to the table since then."""
@@ -334,9 +327,9 @@ class Store:
         """Replace the rows of the touched keys (all columns of ``touched``) by ``rows`` in one commit.
 
         ``dates`` are the trading days on which these keys lie or lay; nothing else is read. Where nothing lay, rows are added;
-        where nothing differs, there is no commit. Returns whether something was written.
+        where nothing differs, there is no commit. ``rows`` are read twice: keep them. Returns whether something was written.
         """
-        rows = self.keep(table.conform(rows))
+        rows = table.conform(rows)
         where = on_days(dates, table)
         keys = touched.columns
         stored = self.read(table).where(where)
@@ -417,7 +410,7 @@ def on_days(dates: Iterable[date | None], table: Table) -> str:
 
 def quoted(names: Iterable[str]) -> str:
     """Texts as a list of SQL literals."""
-    return ", ".join("'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'" for name in sorted(names))
+    return ", ".join(_literal(name) for name in sorted(names))
 
 
 def _hashable(table: Table, names: Iterable[str]) -> list[Column]:

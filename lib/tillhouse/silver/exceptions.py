@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.keys import surrogate_key
-from tillhouse.quality.rules import REMEDIES, VIOLATIONS
+from tillhouse.quality.rules import REMEDIES, VIOLATION_TYPE, VIOLATIONS
 from tillhouse.sources.fields import LINE_FIELDS
 from tillhouse.sources.model import Source
 from tillhouse.store import Store
@@ -38,7 +38,7 @@ def of_lines(lines: DataFrame) -> DataFrame:
             )
         ),
     )
-    no_violation = F.array().cast("ARRAY<STRUCT<rule: STRING, severity: STRING, field: STRING, value: STRING>>")
+    no_violation = F.array().cast(VIOLATION_TYPE)
     judged = lines.withColumn(VIOLATIONS, F.concat(VIOLATIONS, F.coalesce(repeated, no_violation))).where(
         (F.size(VIOLATIONS) > 0) & ~F.col("_repeats_content")
     )
