@@ -140,7 +140,8 @@ RECEIPT_VERSION = Table(
     """,
     key=("receipt_key", "_file_id"),
     partition_by=(MONTH,),
-    version=2,
+    change_feed=True,
+    version=3,
 )
 
 PRODUCT = Table(
@@ -236,7 +237,7 @@ EXCEPTION = Table(
         rule STRING NOT NULL COMMENT 'broken rule, see docs/rules.md',
         severity STRING NOT NULL COMMENT 'error keeps the record out, warning marks it',
         source STRING COMMENT 'source of the record',
-        entity STRING NOT NULL COMMENT 'file, receipt, receipt_line, receipt_payment, product or branch',
+        entity STRING NOT NULL COMMENT 'file, delivery, receipt, receipt_line, receipt_payment, product or branch',
         record_key STRING NOT NULL COMMENT 'natural key of the record, or file and row',
         branch_id STRING COMMENT 'branch, where known',
         business_date DATE COMMENT 'trading day, where known',
