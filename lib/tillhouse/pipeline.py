@@ -154,6 +154,7 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
     results: list[StepResult] = []
     measured: list[tuple[str, audit.Measured]] = []
     marks = _watermarks(run)
+    kept = dict(marks)
     try:
         for step in steps:
             started_at, clock = utc_now(), time.monotonic()
@@ -171,7 +172,9 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
                     measured += [(step.name, item) for item in found]
                     if now and all(item.ok for item in found):  # what does not add up is worked on again by the next run
                         marks[step.name] = now
-                        _keep_watermarks(run, marks)
+                        if since is None:  # the day's work is little: all its marks are kept at the end, in one commit
+                            _keep_watermarks(run, marks)
+                            kept = dict(marks)
             except Exception as error:
                 seconds = time.monotonic() - clock
                 # Our own errors hold no personal data; what others print may.
@@ -186,6 +189,8 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
             show(result)
     finally:
         store.expect(None)
+        if marks != kept:
+            _keep_watermarks(run, marks)
         record_steps(run, results)
     audit.record(run, measured)
     return results

@@ -44,10 +44,9 @@ def run(store: Store, since: Since | None) -> dict[str, int]:
     receipts = store.read(gold.FCT_RECEIPT).where("true" if dates is None else on_days(dates, gold.FCT_RECEIPT))
     facts = receipts.agg(F.sum("revenue_amount"), F.count(F.when(F.col("is_basket"), 1))).collect()[0]
     expectations.expect(
-        store.spark,
         "kpi",
         [
-            expectations.key_of(KPI_BRANCH_DAY, days),
+            *expectations.keys_of({KPI_BRANCH_DAY: days}),
             Identity("kpi_branch_day: revenue of the branches is that of fct_receipt", facts[0], sums[1]),
             Identity("kpi_branch_day: baskets of the branches are those of fct_receipt", facts[1], sums[2]),
         ],

@@ -40,6 +40,8 @@ def run(run: Run, since: Since | None) -> dict[str, int]:
     ops.source_branch, which decides what is expected, is written last, so that a run after a kill decides the same.
     """
     store, sources = run.store, [source for source in run.config.sources if source.delivery is not None]
+    if since is not None and not sources:
+        return {}
     known = {(row["source"], row["branch_id"]): row["first_date"] for row in store.read(ops.SOURCE_BRANCH).collect()}
     if since is not None and _is_news_of_branches(store, sources, since, known):
         since = None
@@ -256,11 +258,13 @@ def _numbered(store: Store, sources: Sequence[Source], examined: Sequence[date])
 def _files(ledger: DataFrame, sources: Sequence[Source], days: Mapping[str, set[date]]) -> DataFrame:
     """The periods of the examined days of which a loaded file says in its path that it holds them."""
     named = [source for source in sources if _plan(source).from_path]
+    starts = {source.name: {_plan(source).start_of(day) for day in days.get(source.name, ())} for source in named}
+    paths = _paths(ledger, named)
     found = [
         (source.name, start, branch, exported)
         for source in named
-        for start, branch, exported in _periods(ledger.where(F.col("source") == source.name), source)
-        if start in days.get(source.name, ())
+        for start, branch, exported in _periods(paths.get(source.name, ()), source)
+        if start in starts[source.name]
     ]
     files = ledger.sparkSession.createDataFrame(found, _FILES)
     exported_at = F.coalesce(
@@ -274,12 +278,20 @@ def _files(ledger: DataFrame, sources: Sequence[Source], days: Mapping[str, set[
     return files.groupBy("source", "period_start", "file_branch_id").agg(F.min(exported_at).alias("exported_at"))
 
 
-def _periods(files: DataFrame, source: Source) -> list[tuple[date, str | None, str | None]]:
+def _paths(files: DataFrame, sources: Sequence[Source]) -> dict[str, list[str]]:
+    """The paths of each source's files."""
+    paths: dict[str, list[str]] = {}
+    for row in files.where(F.col("source").isin(*(source.name for source in sources))).select("source", "path").collect():
+        paths.setdefault(row["source"], []).append(row["path"])
+    return paths
+
+
+def _periods(paths: Iterable[str], source: Source) -> list[tuple[date, str | None, str | None]]:
     """Period, branch and export time that the paths of a source's files name."""
     plan, order = _plan(source), source.version_order
     assert plan.from_path is not None
     found = []
-    for (path,) in files.select("path").collect():
+    for path in paths:
         captured = source.match_path(path) or {}
         start = plan.start_from(captured.get(plan.from_path, ""))
         if start is None:
@@ -336,11 +348,10 @@ def _touched_days(store: Store, sources: Sequence[Source], since: Since, until: 
         if row["source"] in changed:
             changed[row["source"]].add(row["business_date"])
     if store.has_news(ops.FILE_LEDGER, since):
-        loaded = store.changes(ops.FILE_LEDGER, since).where("status = 'loaded'")
-        for source in sources:
-            if _plan(source).from_path:
-                of_source = loaded.where(F.col("source") == source.name)
-                changed[source.name] |= {start for start, _, _ in _periods(of_source, source)}
+        named = [source for source in sources if _plan(source).from_path]
+        paths = _paths(store.changes(ops.FILE_LEDGER, since).where("status = 'loaded'"), named)
+        for source in named:
+            changed[source.name] |= {start for start, _, _ in _periods(paths.get(source.name, ()), source)}
     for pair in {*known, *first}:
         old, new = known.get(pair, until), first.get(pair, until)
         if pair[0] in changed:

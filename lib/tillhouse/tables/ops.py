@@ -100,7 +100,7 @@ DELIVERY = Table(
         branch_id STRING NOT NULL COMMENT 'branch that the delivery is of',
         business_date DATE NOT NULL COMMENT 'trading day that should be delivered',
         period_start DATE NOT NULL COMMENT 'first day of the delivery that the day belongs to',
-        due_at TIMESTAMP NOT NULL COMMENT 'instant at which the delivery has to be there, by the source''s conf',
+        due_at TIMESTAMP NOT NULL COMMENT 'instant at which the delivery has to be there, as conf says',
         exported_at TIMESTAMP COMMENT 'export time that the first delivery of the day declares (version_order)',
         status STRING NOT NULL COMMENT 'on_time, late (exported after due_at), missing (overdue), partial (numbers are missing)',
         is_file_there BOOLEAN NOT NULL COMMENT 'a file or receipts of the period have come, if not of this branch and day',
