@@ -17,7 +17,7 @@ from tillhouse.gold import facts
 from tillhouse.gold import step as gold_step
 from tillhouse.identity import resolve
 from tillhouse.kpi import branch_day, metrics
-from tillhouse.ops import audit
+from tillhouse.ops import audit, deliveries
 from tillhouse.ops.lease import Lease
 from tillhouse.ops.runs import Run, StepResult, record_steps, tell, utc_now
 from tillhouse.quality import expectations, rules
@@ -77,6 +77,16 @@ STEPS = (
         audit=audit.silver_,
     ),
     Step(
+        name="delivery",
+        reads=lambda config: (ops.FILE_LEDGER, silver.RECEIPT, silver.RECEIPT_VERSION, silver.BRANCH),
+        writes=lambda config: (ops.DELIVERY, silver.EXCEPTION, ops.SOURCE_BRANCH),
+        depends_on=lambda run: {
+            "deliveries": [(source.name, source.delivery) for source in run.config.sources if source.delivery is not None],
+            AS_OF: run.as_of,
+        },
+        run=deliveries.run,
+    ),
+    Step(
         name="identity",
         reads=lambda config: (silver.PARTY,),
         writes=lambda config: (silver.PARTY_CUSTOMER,),
@@ -97,7 +107,9 @@ STEPS = (
     ),
     Step(
         name="kpi",
-        reads=lambda config: (gold.FCT_RECEIPT, gold.DIM_BRANCH, gold.DIM_CUSTOMER, gold.DIM_DATE, silver.EXCEPTION),
+        reads=lambda config: (
+            gold.FCT_RECEIPT, gold.DIM_BRANCH, gold.DIM_CUSTOMER, gold.DIM_DATE, silver.EXCEPTION, ops.DELIVERY,
+        ),
         writes=lambda config: (gold.KPI_BRANCH_DAY,),
         depends_on=lambda run: {"measures": metrics.view_definition()},
         run=lambda run, since: branch_day.run(run.store, since),
@@ -142,6 +154,7 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
     results: list[StepResult] = []
     measured: list[tuple[str, audit.Measured]] = []
     marks = _watermarks(run)
+    kept = dict(marks)
     try:
         for step in steps:
             started_at, clock = utc_now(), time.monotonic()
@@ -159,12 +172,15 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
                     measured += [(step.name, item) for item in found]
                     if now and all(item.ok for item in found):  # what does not add up is worked on again by the next run
                         marks[step.name] = now
-                        _keep_watermarks(run, marks)
+                        if since is None:  # the day's work is little: all its marks are kept at the end, in one commit
+                            _keep_watermarks(run, marks)
+                            kept = dict(marks)
             except Exception as error:
                 seconds = time.monotonic() - clock
                 # Our own errors hold no personal data; what others print may.
                 text = str(error)[:2000] if isinstance(error, TillhouseError) else "see the log"
                 results.append(StepResult(step.name, "failed", f"{type(error).__name__}: {text}", started_at, seconds, {}))
+                show(results[-1])
                 raise
             status = "done" if reason and not _did_nothing(step, figures) else "unchanged"
             result = StepResult(step.name, status, reason, started_at, time.monotonic() - clock, figures)
@@ -173,6 +189,8 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
             show(result)
     finally:
         store.expect(None)
+        if marks != kept:
+            _keep_watermarks(run, marks)
         record_steps(run, results)
     audit.record(run, measured)
     return results
