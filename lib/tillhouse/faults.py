@@ -17,7 +17,6 @@ from tillhouse.errors import StoreError
 
 SPACE = ("No space left on device", "Disk quota exceeded", "File too large")
 PERMISSION = ("Read-only file system", "Permission denied", "Operation not permitted")
-_NO_FOLDER = "Mkdirs failed to create"  # Hadoop does not say why
 _COMMIT = re.compile(r"\d{20}\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*parquet")
 _PARQUET = b"PAR1"
@@ -34,7 +33,7 @@ def to_store_error(error: BaseException, what: str, folders: Iterable[str]) -> S
     reason = next((reason for reason in (*SPACE, *PERMISSION) if reason in text), None)
     roots = [local for folder in folders if (local := local_path(folder)) is not None]
     place = next((found for root in roots if (found := _path_in(text, root))), None)
-    if place is None and reason not in SPACE and (reason or _NO_FOLDER in text):
+    if reason is None or (reason in PERMISSION and place is None):  # what fails next often says something else: ask the disk
         place, reason = next(((str(root), found) for root in roots if (found := _refusal(root))), (None, None))
     if reason is None:
         return None
@@ -54,13 +53,13 @@ def to_store_error(error: BaseException, what: str, folders: Iterable[str]) -> S
 
 
 def try_to_write(folder: Path) -> None:
-    """Write and delete some bytes in a folder.
+    """Write a megabyte to a folder and delete it.
 
     Raises:
         OSError: it cannot be done.
     """
     with tempfile.NamedTemporaryFile(prefix=".write-", dir=folder, buffering=0) as probe:
-        probe.write(bytes(65536))
+        probe.write(bytes(1 << 20))
 
 
 def local_path(folder: str) -> Path | None:

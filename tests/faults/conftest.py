@@ -1,4 +1,4 @@
-"""A tiny chain in the evening (one night is loaded, the next lies in the landing area), and the morning after a quiet night."""
+"""Copies of the README's chain for tests that harm them, and the comparison with the lake that nothing has disturbed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,13 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from tests.conftest import Chain
-from tests.test_docs import write_shown_files
+from tillhouse import cli
 from tillhouse.store import table_path
 from tillhouse.tables import Table, gold, ops, silver
 from tillhouse.tables.lake import bronze_tables
 
 RANDOM = {"customer_id", "customer_key"}
 COMPARED = (*gold.TABLES, silver.RECEIPT, silver.RECEIPT_LINE, silver.RECEIPT_PAYMENT, silver.RECEIPT_VERSION, silver.BRANCH)
-WEDNESDAY = """Receipt;Till;Date;Time;Kind;Article;Quantity;Amount;Customer card
-1001;1;04.03.2025;08:30:00;V;4711;1;3,49;2900000000017
-1002;1;04.03.2025;10:00:00;V;4730;1;5,00;2900000000024
-1002;1;04.03.2025;10:00:00;P;;2;0,50;2900000000024
-"""
-CORRECTION = """Receipt;Till;Date;Time;Kind;Article;Quantity;Amount;Customer card
-1001;1;03.03.2025;09:12:44;V;4711;3;10,47;
-"""
 
 
 def copy_of(chain: Chain, folder: Path) -> Chain:
@@ -34,25 +26,19 @@ def copy_of(chain: Chain, folder: Path) -> Chain:
     return chain.in_folder(folder)
 
 
-@pytest.fixture(scope="package")
-def evening(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Chain:
-    """The README's chain after a first night; a second trading day and a correction of the first have come since."""
-    folder = tmp_path_factory.mktemp("evening")
-    conf_dir = write_shown_files(tmp_path_factory.mktemp("faults_conf"))
-    chain = Chain(folder, conf_dir, spark)
-    shutil.copytree(conf_dir / "landing", chain.landing)
-    chain.run()
-    chain.deliver("corner_till/sales_B07_20250305T0500.csv", WEDNESDAY)
-    chain.deliver("corner_till/sales_B07_20250306T0500.csv", CORRECTION)
-    return chain
+def fresh_copy_of(chain: Chain, folder: Path) -> Chain:
+    """The chain before its first run, in another folder."""
+    fresh = copy_of(chain, folder)
+    shutil.rmtree(fresh.lake)
+    shutil.rmtree(fresh.vault)
+    return fresh
 
 
-@pytest.fixture(scope="package")
-def morning(evening: Chain, tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """The same chain after a second night that nothing disturbed."""
-    chain = copy_of(evening, tmp_path_factory.mktemp("morning"))
-    chain.run()
-    return chain
+@pytest.fixture
+def in_this_session(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands of ``cli.main`` work in the session of the tests and leave logging alone."""
+    monkeypatch.setattr(cli, "open_session", lambda: spark)
+    monkeypatch.setattr(cli, "log_to_stderr", lambda: None)
 
 
 def rows_of(chain: Chain, table: Table) -> Counter[str]:

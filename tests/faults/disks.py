@@ -33,7 +33,7 @@ class Disk(ABC):
 
 
 class _Mounted(Disk):
-    shortages = (0, 48 << 10, 256 << 10)
+    shortages = (0, 64 << 10, 900 << 10)
 
     def leave(self, free: int | None) -> None:
         found = os.statvfs(self.folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,59 +10,48 @@ from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
 
 from tests.conftest import Chain
-from tests.faults.conftest import arguments, assert_same, copy_of
+from tests.faults.conftest import arguments, assert_same, fresh_copy_of
 from tests.faults.disks import read_only, small_disk
 from tillhouse import cli
 from tillhouse.faults import to_store_error
 
-
-@pytest.fixture(autouse=True)
-def _one_session(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cli, "open_session", lambda: spark)
-    monkeypatch.setattr(cli, "log_to_stderr", lambda: None)
-    yield
-    monkeypatch.undo()
+pytestmark = pytest.mark.usefixtures("in_this_session")
+WHAT = r"StoreError: (the lake|\w+\.\w+) cannot be "
 
 
-def test_a_full_disk_is_told_and_the_run_after_it_ends_as_if_it_had_not_been_full(
-    evening: Chain, morning: Chain, tmp_path: Path, spark: SparkSession, capsys: pytest.CaptureFixture[str]
+def test_a_full_disk_or_a_read_only_target_is_told_and_the_run_after_it_ends_as_if_nothing_had_been(
+    readme_lake: Chain, tmp_path: Path, spark: SparkSession, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with small_disk(tmp_path / "disk", spark) as disk:
-        chain = copy_of(evening, disk.folder)
+        chain = fresh_copy_of(readme_lake, disk.folder)
+
+        def failed() -> str:
+            capsys.readouterr()
+            assert cli.main(["run", *arguments(chain)]) == 1
+            said = capsys.readouterr().err
+            assert len(said.splitlines()) == 1, said
+            return said
+
+        with read_only(disk.folder):
+            said = failed()
+            assert re.match(WHAT + "read or written: (read-only file system|permission denied)", said)
+            assert str(chain.lake) in said
         for free in disk.shortages:
             disk.leave(free)
-            code = cli.main(["run", *arguments(chain)])
-            said = capsys.readouterr().err
+            said = failed()
             disk.leave(None)
-            assert code == 1, free
-            assert re.match(r"StoreError: (the lake|\w+\.\w+) cannot be written: (no space left on device|file too large)", said)
+            assert re.match(WHAT + "written: (no space left on device|file too large)", said)
             assert "Remedy: make space, then start again" in said
-            assert len(said.splitlines()) == 1, said
+        chain.vault.mkdir(exist_ok=True)
+        with read_only(chain.vault):
+            said = failed()
+            assert re.match(WHAT + "read or written: (read-only file system|permission denied)", said)
+            assert str(chain.vault) in said
+            assert cli.main(["doctor", *arguments(chain)]) == 1
+            assert f"BAD  vault {chain.vault}: " in capsys.readouterr().out
         assert cli.main(["run", *arguments(chain)]) == 0
-        assert_same(chain, morning)
-        assert not [path for path in (chain.lake / "ops" / "_lease").iterdir() if path.suffix != ".json"]
-
-
-@pytest.mark.parametrize("target", ["lake", "vault"])
-def test_a_read_only_target_is_told_and_once_it_is_writable_the_run_ends_as_usual(
-    target: str, evening: Chain, morning: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    chain = copy_of(evening, tmp_path / "chain")
-    root = chain.folder / target
-    with read_only(root):
-        assert cli.main(["run", *arguments(chain)]) == 1
-        said = capsys.readouterr().err
-        assert re.match(
-            r"StoreError: (the lake|\w+\.\w+) cannot be read or written: (read-only file system|permission denied)", said
-        )
-        assert str(root) in said
-        assert "the right to read and write there" in said
-        assert len(said.splitlines()) == 1, said
-        assert cli.main(["doctor", *arguments(chain)]) == 1
-        assert f"BAD  {target} {root}: " in capsys.readouterr().out
-        assert cli.main(["status", *arguments(chain)]) == 0
-    assert cli.main(["run", *arguments(chain)]) == 0
-    assert_same(chain, morning)
+        assert_same(chain, readme_lake)
+        assert {path.suffix for path in (chain.lake / "ops" / "_lease").iterdir()} == {".json"}
 
 
 def test_an_error_that_is_none_of_the_disk_stays_what_it_is(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.conftest import ROOT, Chain
-from tests.faults.conftest import arguments, assert_same, copy_of
+from tests.faults.conftest import arguments, assert_same, fresh_copy_of
 from tillhouse import pipeline
 from tillhouse.ops.runs import Run, utc_now
 from tillhouse.store import Store
@@ -28,10 +28,8 @@ def said_by(folder: Path, name: str) -> str:
     return (folder / f"{name}.log").read_text("utf-8")
 
 
-def test_of_two_runs_started_together_one_works_and_the_other_is_refused_or_waits(
-    evening: Chain, morning: Chain, tmp_path: Path
-) -> None:
-    chain = copy_of(evening, tmp_path / "chain")
+def test_of_two_runs_started_together_one_works_and_the_other_is_refused_or_waits(readme_lake: Chain, tmp_path: Path) -> None:
+    chain = fresh_copy_of(readme_lake, tmp_path / "chain")
     tillhouse = str(Path(sys.executable).parent / "tillhouse")
     waiting = start(tmp_path, "waiting", tillhouse, "run", *arguments(chain), "--wait", "5", "--run-id", "waiting")
     refused = start(tmp_path, "refused", str(ROOT / "jobs" / "pipeline.py"), *arguments(chain), "--run-id", "refused")
@@ -58,7 +56,7 @@ def test_of_two_runs_started_together_one_works_and_the_other_is_refused_or_wait
             process.wait()
     assert f"LeaseError: run working of {os.uname().nodename} (pid {os.getpid()})" in said_by(tmp_path, "refused")
     assert "nothing new: no table outside ops was written" in said_by(tmp_path, "waiting")
-    assert_same(chain, morning)
+    assert_same(chain, readme_lake)
     steps = {(row["run_id"], row["status"]) for row in store.read(ops.RUN_STEP).collect()}
     assert {status for run, status in steps if run == "waiting"} == {"unchanged"}
     assert "refused" not in {run for run, _ in steps}
