@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -22,6 +23,7 @@ from tillhouse.config import LakeFile, ProductRules
 from tillhouse.kpi import metrics
 from tillhouse.quality import rules
 from tillhouse.sources import fields
+from tillhouse.sources.delivery import Closed, Delivery
 from tillhouse.sources.model import Column, Csv, Locale, Nested, Source, VersionOrder
 from tillhouse.tables import Table, gold, ops, silver, vault
 from tillhouse.tables.bronze import bronze_table
@@ -261,6 +263,8 @@ OTHER_RULES = {
     ),
     "total_differs": ("warning", "receipt", "The lines do not add up to the total that the receipt states."),
     "payments_differ": ("warning", "receipt", "The payments do not add up to the lines."),
+    "delivery_missing": ("warning", "delivery", "A file, or a branch and day that it should hold, is overdue."),
+    "delivery_partial": ("warning", "delivery", "Numbers that the branch's tills count without gaps are missing on a day."),
     "conflicting_versions": (
         "warning",
         "receipt",
@@ -317,6 +321,14 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
     ),
     "Nested records": (Nested, "Records inside a JSON record: the lines or payments of a receipt."),
     "version_order": (VersionOrder, "Exactly one of `aliases` and `from_path`."),
+    "delivery": (
+        Delivery,
+        "What the source should deliver of each branch and day, and until when. `ops.delivery` says what has come: `on_time`, "
+        "`late` (the declared export time lies after the due time), `missing` (due before the day of `--as-of`) or "
+        "`partial` (a till's numbers have gaps). A branch is expected from the first day on that the source has delivered of it, "
+        "between `opened_on` and `closed_on` of its master data. Without this key nothing is expected.",
+    ),
+    "Closed days": (Closed, "Days on which nothing is expected; without `branches` and `regions`, of no branch."),
 }
 CONF_MODELS: dict[str, tuple[type[BaseModel], str]] = {
     "lake.yml": (
@@ -325,13 +337,15 @@ CONF_MODELS: dict[str, tuple[type[BaseModel], str]] = {
     ),
     "products.yml": (ProductRules, "Which lines count as one item whatever their quantity."),
 }
-SCALARS = {str: "text", int: "whole number", bool: "`true`, `false`"}
+SCALARS = {str: "text", int: "whole number", bool: "`true`, `false`", date: "date"}
 SEE: dict[type[BaseModel], str] = {
     Column: "a-column",
     Csv: "csv",
     Locale: "locale",
     Nested: "nested-records",
     VersionOrder: "version_order",
+    Delivery: "delivery",
+    Closed: "closed-days",
 }
 
 MEANINGS: dict[type[BaseModel], dict[str, str]] = {
@@ -370,6 +384,29 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "that is neither listed nor one of the meanings breaks the rule `value_unknown`.",
         "version_order": "What tells which of two deliveries of a record is newer. Without it the first stays: a receipt "
         "that then differs is an exception, for master data the first file by name counts.",
+        "delivery": "What the source should deliver of each branch and day, and until when.",
+    },
+    Delivery: {
+        "period": "What one file covers: a `day`, or an ISO `week`, Monday to Sunday.",
+        "from_path": "A name that `file_pattern` captures and that tells the period: a week as 2026W07 or 2026-W07, a day as "
+        "20260214 or 2026-02-14. Without it a period has come when receipts of it have.",
+        "branch_from_path": "A name that `file_pattern` captures: the number of the branch that the file is of. Without it a "
+        "file is of the whole chain.",
+        "due_days": "Days after the last day of the period until it is due.",
+        "due_time": "Time of that day.",
+        "timezone": "Zone of that time.",
+        "empty_days": "Whether a branch may have no receipts on an open day. If `false`, such a day is missing.",
+        "closed": "Days on which nothing is expected.",
+        "branches": "Branches that the source has to deliver, also if it never has; others are expected once they have come.",
+        "numbered": "Numbers that a till counts without gaps, and what counts them: `{closing_id: register, receipt_number: "
+        "register}`, or `closing` where each closing begins anew. They are compared with those of the 31 days before; a number "
+        "that is not higher than the one before begins anew.",
+    },
+    Closed: {
+        "weekdays": "Such as `sunday`.",
+        "days": "Dates.",
+        "branches": "Only of these branches.",
+        "regions": "Only of the branches of these regions.",
     },
     Column: {
         "aliases": "Names that one column has had over time; where a record has several of them filled, the first "

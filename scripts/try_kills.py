@@ -17,17 +17,11 @@ import sys
 import time
 from pathlib import Path
 
-import duckdb
 from bench_night import put
 from bench_pipeline import say
-from deltalake import DeltaTable
+from compare_lakes import COMPARED, compare
 from demo import ROOT
 from make_demo_exports import make_exports
-
-from tillhouse.tables import Table, gold, silver
-
-COMPARED = (*gold.TABLES, silver.RECEIPT, silver.RECEIPT_LINE, silver.RECEIPT_VERSION)
-RANDOM = {"customer_id", "customer_key"}
 
 
 def main() -> int:
@@ -67,7 +61,7 @@ def main() -> int:
         finish(disturbed)
         usual = time.monotonic() - started_again
         say(f"week {week}: {kills} kills so far, {torn} in the middle of a write; then done in {usual:.0f} s")
-    differing = [table.full_name for table in COMPARED if differs(quiet, disturbed, table)]
+    differing = [table.full_name for table in COMPARED if compare(quiet / "lake", disturbed / "lake", table).differing]
     steps = ", ".join(f"{name} {count}" for name, count in sorted(by_step.items()))
     say(f"{kills} kills, {torn} in the middle of a write; during: {steps}")
     say(f"tables that differ from the undisturbed lake: {', '.join(differing) or 'none'}")
@@ -108,16 +102,6 @@ def orphans(folder: Path) -> set[Path]:
             named = "".join(path.read_text("utf-8") for path in log.glob("*.json"))
             found |= {path for path in log.parent.rglob("*.parquet") if "_delta_log" not in path.parts and path.name not in named}
     return found
-
-
-def differs(one: Path, other: Path, table: Table) -> bool:
-    lake = duckdb.connect()
-    for name, folder in (("one", one), ("other", other)):
-        delta = DeltaTable(str(folder / "lake" / table.schema / table.name))
-        columns = [field.name for field in delta.schema().fields if not field.name.startswith("_") and field.name not in RANDOM]
-        lake.register(name, delta.to_pyarrow_table(columns=columns))
-    differing = lake.sql("SELECT count(*) FROM ((FROM one EXCEPT ALL FROM other) UNION ALL (FROM other EXCEPT ALL FROM one))")
-    return bool(differing.fetchall()[0][0])
 
 
 if __name__ == "__main__":

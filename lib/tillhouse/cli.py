@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = commands.add_parser("run", help="bring the lake up to what lies in the landing area")
     _add_run_arguments(run)
     _add_step_arguments(run)
-    report = commands.add_parser("status", help="last runs, audit, coverage, open exceptions by owner")
+    report = commands.add_parser("status", help="last runs, audit, deliveries, coverage, open exceptions by owner")
     _add_lake_arguments(report)
     report.add_argument("--json", action="store_true", help="as JSON")
     kpi = commands.add_parser("kpi", help="ask measures by dimensions, for example: tillhouse kpi revenue --by region,week")
@@ -92,6 +92,7 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     _add_lake_arguments(parser)
     parser.add_argument("--as-of", type=_date, help="business time, exclusive: only trading days before it (all)")
     parser.add_argument("--run-id", help="name of the run (time of its start)")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write what the run did, and how the lake is, as JSON")
     scope = parser.add_mutually_exclusive_group()
     scope.add_argument("--full", action="store_true", help="recompute everything from bronze")
     scope.add_argument("--from", dest="first", type=_date, help="recompute from this trading day on, from bronze")
@@ -166,8 +167,22 @@ def _run(given: argparse.Namespace) -> int:
         again=_again(given),
         wait_seconds=given.wait * 60,
     )
-    results = pipeline.run(run, steps, show=_show_step)
-    pipeline.check_audit(run)
+    results: list[StepResult] = []
+
+    def show(result: StepResult) -> None:
+        results.append(result)
+        _show_step(result)
+
+    error: Exception | None = None
+    try:
+        pipeline.run(run, steps, show)
+        pipeline.check_audit(run)
+    except Exception as failure:
+        error = failure
+        raise
+    finally:
+        if given.report is not None:
+            status.write_report(run, results, error, given.report)
     if all(result.status == "unchanged" for result in results):
         _say("nothing new: no table outside ops was written")
     return 0

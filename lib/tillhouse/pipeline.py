@@ -17,7 +17,7 @@ from tillhouse.gold import facts
 from tillhouse.gold import step as gold_step
 from tillhouse.identity import resolve
 from tillhouse.kpi import branch_day, metrics
-from tillhouse.ops import audit
+from tillhouse.ops import audit, deliveries
 from tillhouse.ops.lease import Lease
 from tillhouse.ops.runs import Run, StepResult, record_steps, tell, utc_now
 from tillhouse.quality import expectations, rules
@@ -78,6 +78,16 @@ STEPS = (
         audit=audit.silver_,
     ),
     Step(
+        name="delivery",
+        reads=lambda config: (ops.FILE_LEDGER, silver.RECEIPT, silver.RECEIPT_VERSION, silver.BRANCH),
+        writes=lambda config: (ops.DELIVERY, silver.EXCEPTION, ops.SOURCE_BRANCH),
+        depends_on=lambda run: {
+            "deliveries": [(source.name, source.delivery) for source in run.config.sources if source.delivery is not None],
+            AS_OF: run.as_of,
+        },
+        run=deliveries.run,
+    ),
+    Step(
         name="identity",
         reads=lambda config: (silver.PARTY,),
         writes=lambda config: (silver.PARTY_CUSTOMER,),
@@ -98,7 +108,9 @@ STEPS = (
     ),
     Step(
         name="kpi",
-        reads=lambda config: (gold.FCT_RECEIPT, gold.DIM_BRANCH, gold.DIM_CUSTOMER, gold.DIM_DATE, silver.EXCEPTION),
+        reads=lambda config: (
+            gold.FCT_RECEIPT, gold.DIM_BRANCH, gold.DIM_CUSTOMER, gold.DIM_DATE, silver.EXCEPTION, ops.DELIVERY,
+        ),
         writes=lambda config: (gold.KPI_BRANCH_DAY,),
         depends_on=lambda run: {"measures": metrics.view_definition()},
         run=lambda run, since: branch_day.run(run.store, since),
@@ -147,6 +159,7 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
     measured: list[tuple[str, audit.Measured]] = []
     marks = _watermarks(run)
     set_back = _forget_set_back(run, marks)
+    kept = dict(marks)
     try:
         for step in steps:
             started_at, clock = utc_now(), time.monotonic()
@@ -166,12 +179,15 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
                     measured += [(step.name, item) for item in found]
                     if now and all(item.ok for item in found):  # what does not add up is worked on again by the next run
                         marks[step.name] = now | _made(run, step)
-                        _keep_watermarks(run, marks)
+                        if since is None:  # the day's work is little: all its marks are kept at the end, in one commit
+                            _keep_watermarks(run, marks)
+                            kept = dict(marks)
             except Exception as error:
                 seconds = time.monotonic() - clock
                 # Our own errors hold no personal data; what others print may.
                 text = str(error)[:2000] if isinstance(error, TillhouseError) else "see the log"
                 results.append(StepResult(step.name, "failed", f"{type(error).__name__}: {text}", started_at, seconds, {}))
+                show(results[-1])
                 raise
             status = "done" if reason and not _did_nothing(step, figures) else "unchanged"
             result = StepResult(step.name, status, reason, started_at, time.monotonic() - clock, figures)
@@ -180,14 +196,16 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
             show(result)
     finally:
         store.expect(None)
-        _record(run, results)
+        _record(run, results, marks if marks != kept else None)
     audit.record(run, measured)
     return results
 
 
-def _record(run: Run, results: list[StepResult]) -> None:
-    """Keep what the steps did. Where one has failed, its error counts, not that it cannot be kept either."""
+def _record(run: Run, results: list[StepResult], marks: Mapping[str, Mapping[str, Mark]] | None) -> None:
+    """Keep how far the steps have come and what they did. Where one has failed its error counts, not that this fails too."""
     try:
+        if marks is not None:
+            _keep_watermarks(run, marks)
         record_steps(run, results)
     except Exception as error:
         if not results or results[-1].status != "failed":

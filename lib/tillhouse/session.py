@@ -20,6 +20,12 @@ LOCAL_DEFAULTS = {
     "spark.databricks.delta.snapshotPartitions": "1",
 }
 
+SUBMITTED_DEFAULTS = {
+    "spark.executor.extraJavaOptions": JVM_OPTIONS,
+    # An executor that was alone for a moment would hold for a minute the only copy of what is to be kept twice.
+    "spark.storage.cachedPeersTtl": "0",
+}
+
 
 def open_session(app_name: str = "tillhouse", conf: Mapping[str, str] | None = None) -> SparkSession:
     """A session with Delta, ANSI arithmetic and UTC.
@@ -42,8 +48,9 @@ def open_session(app_name: str = "tillhouse", conf: Mapping[str, str] | None = N
     }
     if not submitted:
         settings = {**LOCAL_DEFAULTS, **settings, "spark.ui.enabled": "false"}
-    elif not SparkConf().contains("spark.executor.extraJavaOptions"):
-        settings["spark.executor.extraJavaOptions"] = JVM_OPTIONS
+    else:
+        given = SparkConf()
+        settings |= {key: value for key, value in SUBMITTED_DEFAULTS.items() if not given.contains(key)}
     builder = SparkSession.builder.appName(app_name)
     for key, value in {**settings, **(conf or {})}.items():
         builder = builder.config(key, value)

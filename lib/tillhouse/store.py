@@ -26,6 +26,16 @@ SMALL_FILE = 64 * 1024 * 1024
 FULL_FILE = 256 * 1024 * 1024
 SEVERAL = 4  # small files in a partition that are worth a commit
 LITTLE = 50_000  # rows
+_FOR_LITTLE = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+}
+
+
+_Content = tuple[int, int | None, int | None]
+_NOTHING: _Content = (0, None, None)
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,7 @@ class Store:
         self.lake = lake.rstrip("/")
         self.vault = vault.rstrip("/")
         self.before_commit: Callable[[str], None] = lambda table: None
+        self._usual = {name: str(spark.conf.get(name)) for name in _FOR_LITTLE}
         is_local = str(spark.sparkContext.master).startswith("local")
         self._level = StorageLevel.MEMORY_AND_DISK if is_local else StorageLevel.MEMORY_AND_DISK_2
 
@@ -330,11 +341,12 @@ class Store:
     def expect(self, rows: int | None) -> None:
         """Tell how much a step is about to work on; None: as much as there is.
 
-        Generating and compiling code for a query costs more than it saves on few rows: there Spark interprets.
+        Generating and compiling code for a query costs more than it saves on few rows, and so does planning it anew between its
+        stages: there Spark interprets one plan.
         """
         is_little = rows is not None and rows < LITTLE
-        self.spark.conf.set("spark.sql.codegen.wholeStage", str(not is_little).lower())
-        self.spark.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN" if is_little else "FALLBACK")
+        for name, value in (_FOR_LITTLE if is_little else self._usual).items():
+            self.spark.conf.set(name, value)
 
     def append(self, table: Table, rows: DataFrame) -> None:
         """Add rows. The caller makes sure that a repetition after a kill does not add them twice."""
@@ -353,7 +365,8 @@ class Store:
         stored = stored.where(where) if where else stored
         if self.version(table)[1] > 0:
             rows = self.keep(table.conform(rows))
-            if self._content(table, stored) == self._content(table, rows):
+            old, new = self._contents(table, stored, rows)
+            if old == new:
                 return False
         options = {"replaceWhere": where} if where else {}
         self._write(table, table.conform(rows), mode="overwrite", **options)
@@ -369,8 +382,7 @@ class Store:
         where = on_days(dates, table)
         keys = touched.columns
         stored = self.read(table).where(where)
-        old = self._content(table, stored.join(touched, on=keys, how="left_semi"))
-        new = self._content(table, rows)
+        old, new = self._contents(table, stored.join(touched, on=keys, how="left_semi"), rows)
         if old == new:
             return False
         if old[0] == 0:
@@ -380,13 +392,19 @@ class Store:
         self._write(table, table.conform(others).unionByName(rows), mode="overwrite", replaceWhere=where)
         return True
 
-    def _content(self, table: Table, rows: DataFrame) -> tuple[int, int | None, int | None]:
-        """Number of rows and a hash of all of them, independent of their order."""
-        names = [name for name in rows.columns if name in table.column_names]
-        counted = rows.select(content_hash(*_hashable(table, names)).alias("_hash"))
+    def _contents(self, table: Table, old: DataFrame, new: DataFrame) -> tuple[_Content, _Content]:
+        """Number of rows and a hash of all of them, independent of their order, before and after."""
+        hashed = [
+            rows.select(
+                F.lit(side).alias("_side"),
+                content_hash(*_hashable(table, [name for name in rows.columns if name in table.column_names])).alias("_hash"),
+            )
+            for side, rows in enumerate((old, new))
+        ]
         low, high = F.col("_hash").bitwiseAND(0xFFFFFFFF), F.shiftrightunsigned("_hash", 32)
-        row = counted.agg(F.count("*"), F.sum(low), F.sum(high)).collect()[0]
-        return row[0], row[1], row[2]
+        counted = hashed[0].union(hashed[1]).groupBy("_side").agg(F.count("*"), F.sum(low), F.sum(high)).collect()
+        found: dict[int, _Content] = {row[0]: (row[1], row[2], row[3]) for row in counted}
+        return found.get(0, _NOTHING), found.get(1, _NOTHING)
 
     def _write(self, table: Table, rows: DataFrame, mode: str, **options: str) -> None:
         if table.open_ended:

@@ -34,6 +34,7 @@ columns:
   operator: {aliases: [cashier]}
   card_number: {aliases: [card]}
   stated_gross_amount: {aliases: [total]}
+  status: {aliases: [state]}
 lines:
   path: lines
   columns:
@@ -49,6 +50,7 @@ payments:
     change_amount: {aliases: [change]}
 value_maps:
   tender_type: {cash: CASH, card: DEBIT}
+  status: {gone: DELETED}
 """
 
 UNORDERED = """
@@ -100,10 +102,11 @@ def history(
         receipt(6, "six", total="6.00"), receipt(7, "7.00", store="N9"), receipt(8, "8.00", at="yesterday"),
         '{"store": "N1", "id": "R9", "at": "2025-10-25T12:0',
         receipt(10, "10.00", store="N2", at="2025-10-25T23:30:00"),
+        receipt(11, "11.00", total="11.50"), receipt(12, "12.00", state="gone"),
     ]) + "\n")  # fmt: skip
     chain.deliver("till/N1 copy_20251026.jsonl", (folder / "landing/till/N1_20251026.jsonl").read_bytes())
     chain.deliver("till/N1_20251027.jsonl", receipt(2, "22.00") + "\n" + receipt(1, "10.00") + "\n")
-    chain.deliver("till/N1_20251020.jsonl", receipt(2, "19.00") + "\n")
+    chain.deliver("till/N1_20251020.jsonl", receipt(2, "19.00") + '\n{"store": "N1", "id": "R1", "state": "gone"}\n')
     title, header = "Export of 26.10.2025", "Store;Receipt;Time;Article;Amount"
     row = "N1;U1;25.10.2025 09:00;A;"
     chain.deliver("unordered/a.csv", f"{title}\n{header}\n{row}1.000,50\n{row}1.000,50\nTotal;;;;2.001,00\n")
@@ -114,7 +117,8 @@ def history(
     steps = {"first": chain.run()}
     before = chain.store.read(silver.EXCEPTION).collect()
     chain.deliver("branches/second.csv", "branch,zone,currency\nN9,Europe/Berlin,EUR\n")
-    chain.deliver("till/N1_20251028.jsonl", receipt(6, "6.00") + "\n" + receipt(8, "8.00") + "\n")
+    gone = '{"store": "N1", "id": "R11", "state": "gone"}\n'
+    chain.deliver("till/N1_20251028.jsonl", receipt(6, "6.00") + "\n" + receipt(8, "8.00") + "\n" + gone)
     chain.deliver("unordered/c.csv", f"{title}\n{header}\nN1;U2;25.10.2025 09:00;A;2,00\n")
     steps["second"] = chain.run()
     return chain, steps, before
@@ -147,7 +151,7 @@ def test_each_delivered_version_is_kept_with_what_became_of_it(history: History)
         chain.store.read(silver.RECEIPT).select("receipt_key", "receipt_id"), on="receipt_key"
     ).groupBy("receipt_id").agg(F.array_sort(F.collect_list("status")).alias("status")).collect()  # fmt: skip
     statuses = {row["receipt_id"]: row["status"] for row in rows}
-    assert statuses["R1"] == ["current", "duplicate", "duplicate"]
+    assert statuses["R1"] == ["current", "duplicate", "duplicate", "superseded"]
     assert statuses["R2"] == ["current", "superseded", "superseded", "superseded"]
     assert statuses["U1"] == ["conflicting", "current"]
 
@@ -210,7 +214,7 @@ def test_an_exception_names_file_row_field_value_rule_and_remedy(history: Histor
 
 def test_breaks_that_correct_nothing_are_warnings_and_the_record_flows(history: History) -> None:
     chain, _, before = history
-    assert exceptions(before, "total_differs") == [("N1/-/-/R4", "warning", "open")]
+    assert exceptions(before, "total_differs") == [("N1/-/-/R11", "warning", "open"), ("N1/-/-/R4", "warning", "open")]
     assert exceptions(before, "payments_differ") == [("N1/-/-/R5", "warning", "open")]
     assert exceptions(before, "time_ambiguous") == [("N1/-/-/R3", "warning", "open")]
     kept = {row["receipt_id"]: row["gross_amount"] for row in chain.store.read(silver.RECEIPT).collect()}
@@ -261,7 +265,21 @@ def test_a_repaired_or_re_sent_record_closes_its_exception_and_flows(history: Hi
     assert by_key["total_differs", "N1/-/-/R4"]["status"] == "open"
     kept = {row["receipt_id"] for row in chain.store.read(silver.RECEIPT).collect()}
     assert {"R6", "R7", "R8", "U2"} <= kept
-    assert [step.status for step in steps["second"]] == ["done", "done", "unchanged", "done", "done"]
+    assert [step.status for step in steps["second"]] == ["done", "done", "done", "unchanged", "done", "done"]
+
+
+def test_a_receipt_that_its_source_takes_back_is_gone_with_its_exceptions_and_its_versions_stay(history: History) -> None:
+    chain, _, _ = history
+    kept = {row["receipt_id"] for row in chain.store.read(silver.RECEIPT).collect()}
+    assert not {"R11", "R12"} & kept
+    assert "R1" in kept  # the deletion was exported before the receipt
+    for table in (silver.RECEIPT_LINE, silver.RECEIPT_PAYMENT, gold.FCT_RECEIPT):
+        stored = chain.store.read(table)
+        assert stored.join(chain.store.read(silver.RECEIPT), on="receipt_key", how="left_anti").count() == 0, table.full_name
+    statuses = chain.store.read(silver.RECEIPT_VERSION).where("is_deletion").groupBy("status").count().collect()
+    assert {row["status"]: row["count"] for row in statuses} == {"deleted": 2, "duplicate": 1, "superseded": 1}
+    found = chain.store.read(silver.EXCEPTION).where("record_key = 'N1/-/-/R11'").collect()
+    assert [(row["rule"], row["status"]) for row in found] == [("total_differs", "resolved")]
 
 
 def test_excluded_amounts_and_open_exceptions_stand_beside_the_figures_that_they_touch(history: History) -> None:

@@ -211,7 +211,7 @@ def test_times_and_days_are_read_as_written_whatever_the_session_says(spark: Spa
     spark.conf.set("spark.sql.session.timeZone", session_zone)
     try:
         for pattern, times in INSTANTS.items():
-            instant = F.unix_seconds(mapping._instant(written, [pattern], berlin))
+            instant = F.unix_seconds(mapping.instant(written, [pattern], berlin))
             found = evaluated(spark, [text for text, _ in times], instant)
             for (text, expected), seconds in zip(times, found, strict=True):
                 shown = None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

@@ -13,9 +13,10 @@ from tillhouse.kpi.ask import ask, open_view
 from tillhouse.quality import expectations
 from tillhouse.quality.expectations import Identity
 from tillhouse.store import Since, Store, on_days
-from tillhouse.tables import gold, silver
+from tillhouse.tables import gold, ops, silver
 from tillhouse.tables.gold import KPI_BRANCH_DAY
 
+NO_CURRENCY = "XXX"  # ISO 4217: no currency is known
 GRAIN = ("branch_id", "business_date", "currency")
 MEASURES = (
     "sales_before_returns", "return_amount", "revenue", "revenue_excl_tax", "receipts", "baskets", "items", "average_basket",
@@ -37,15 +38,15 @@ def run(store: Store, since: Since | None) -> dict[str, int]:
         return {"branch_days": 0}
     open_view(store)
     measured = ask(store, MEASURES, GRAIN, None if dates is None else on_days(dates, KPI_BRANCH_DAY))
-    days = store.keep(to_kpi_branch_day(measured, store.read(silver.EXCEPTION)))
+    deliveries = store.read(ops.DELIVERY).where("true" if dates is None else on_days(dates, ops.DELIVERY))
+    days = store.keep(to_kpi_branch_day(measured, store.read(silver.EXCEPTION), deliveries, store.read(gold.DIM_BRANCH)))
     sums = days.agg(F.count("*"), F.sum("revenue"), F.sum("baskets")).collect()[0]
     receipts = store.read(gold.FCT_RECEIPT).where("true" if dates is None else on_days(dates, gold.FCT_RECEIPT))
     facts = receipts.agg(F.sum("revenue_amount"), F.count(F.when(F.col("is_basket"), 1))).collect()[0]
     expectations.expect(
-        store.spark,
         "kpi",
         [
-            expectations.key_of(KPI_BRANCH_DAY, days),
+            *expectations.keys_of({KPI_BRANCH_DAY: days}),
             Identity("kpi_branch_day: revenue of the branches is that of fct_receipt", facts[0], sums[1]),
             Identity("kpi_branch_day: baskets of the branches are those of fct_receipt", facts[1], sums[2]),
         ],
@@ -70,6 +71,9 @@ def _touched_dates(store: Store, since: Since) -> list[date]:
     if store.has_news(silver.EXCEPTION, since):
         told = ["exception_id", *GRAIN, "severity", "status", "amount"]
         changed.append(store.touched(silver.EXCEPTION, since, ["business_date"], told))
+    if store.has_news(ops.DELIVERY, since):
+        told = ["source", "branch_id", "business_date", "status"]
+        changed.append(store.touched(ops.DELIVERY, since, ["business_date"], told))
     if store.has_news(gold.DIM_CUSTOMER, since):
         first = ["customer_id", "first_purchase_date", "first_purchase_receipt_key"]
         changed.append(store.touched(gold.DIM_CUSTOMER, since, first, first).select("first_purchase_date"))
@@ -79,21 +83,40 @@ def _touched_dates(store: Store, since: Since) -> list[date]:
     return sorted(row["day"] for row in days.collect())
 
 
-def to_kpi_branch_day(measured: DataFrame, exceptions: DataFrame) -> DataFrame:
-    """One row per branch, day and currency. ``measured``: MEASURES by GRAIN; ``exceptions``: silver.exception."""
+def to_kpi_branch_day(measured: DataFrame, exceptions: DataFrame, deliveries: DataFrame, branches: DataFrame) -> DataFrame:
+    """One row per branch, day and currency; a missing delivery is a row without figures, not a day without revenue.
+
+    ``measured``: MEASURES by GRAIN; ``exceptions``: silver.exception; ``deliveries``: ops.delivery; ``branches``: dim_branch.
+    """
+    worst = F.min(
+        F.when(F.col("status") == "missing", 1).when(F.col("status") == "partial", 2).when(F.col("status") == "late", 3)
+    )
+    status = F.when(worst == 1, "missing").when(worst == 2, "partial").when(worst == 3, "late").otherwise("on_time")
+    delivered = deliveries.groupBy("branch_id", "business_date").agg(status.alias("delivery_status"))
+    usual = measured.groupBy("branch_id", "business_date").agg(F.min("currency").alias("_usual"))
+    absent = (
+        delivered.where("delivery_status = 'missing'")
+        .join(usual, on=["branch_id", "business_date"], how="left_anti")
+        .join(branches.where("is_current").select("branch_id", "currency"), on="branch_id", how="left")
+        .select("branch_id", "business_date", F.coalesce("currency", F.lit(NO_CURRENCY)).alias("currency"))
+    )
+    rows = measured.unionByName(absent, allowMissingColumns=True)
     touching = exceptions.where("status = 'open' AND branch_id IS NOT NULL AND business_date IS NOT NULL")
     excluded = F.sum(F.when(F.col("severity") == "error", F.col("amount")))
-    usual = measured.groupBy("branch_id", "business_date").agg(F.min("currency").alias("_usual"))
-    priced = touching.join(usual, on=["branch_id", "business_date"], how="inner").withColumn(
+    all_usual = rows.groupBy("branch_id", "business_date").agg(F.min("currency").alias("_usual"))
+    priced = touching.join(all_usual, on=["branch_id", "business_date"], how="inner").withColumn(
         "currency", F.coalesce("currency", "_usual")
     )
     counted = priced.groupBy(*GRAIN).agg(F.count("*").alias("open_exceptions"), excluded.alias("excluded_amount"))
-    joined = measured.join(counted, on=list(GRAIN), how="left").withColumns(
-        {
-            "open_exceptions": F.coalesce("open_exceptions", F.lit(0)),
-            "excluded_amount": F.coalesce("excluded_amount", F.lit(0)),
-            "delivery_status": F.lit(None).cast("string"),
-        }
+    joined = (
+        rows.join(counted, on=list(GRAIN), how="left")
+        .join(delivered, on=["branch_id", "business_date"], how="left")
+        .withColumns(
+            {
+                "open_exceptions": F.coalesce("open_exceptions", F.lit(0)),
+                "excluded_amount": F.coalesce("excluded_amount", F.lit(0)),
+            }
+        )
     )
     return KPI_BRANCH_DAY.conform(
         joined.select(*(F.col(field.name).cast(field.dataType).alias(field.name) for field in KPI_BRANCH_DAY.struct))

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import reduce
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from tillhouse.gold.facts import VALID
 from tillhouse.ops.runs import Run
 from tillhouse.sources.mapping import map_receipt_lines
-from tillhouse.sources.model import Source
 from tillhouse.store import Since, on_days
 from tillhouse.tables import Table, gold, ops, silver
 from tillhouse.tables.bronze import bronze_table
 
 _NOTHING = (0, Decimal(0))
+_SUM = "DECIMAL(38,5)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +38,17 @@ class Measured:
 
 def bronze(run: Run, _since: Since | None) -> list[Measured]:
     """Every record that the readers saw in loaded files is in bronze once."""
-    ledger = run.store.read(ops.FILE_LEDGER).where("status = 'loaded'")
-    read = {row[0]: row[1] for row in ledger.groupBy("source").agg(F.sum("rows_read")).collect()}
-    return [
-        Measured(
-            source.name,
-            "records: files = bronze",
-            read.get(source.name, 0),
-            run.store.read(bronze_table(source.name, source.personal_data)).count(),
+    read = run.store.read(ops.FILE_LEDGER).where("status = 'loaded'").groupBy("source").agg(F.sum("rows_read").alias("rows"))
+    stored = [
+        run.store.read(bronze_table(source.name, source.personal_data)).agg(
+            F.lit(source.name).alias("source"), F.count("*").alias("rows")
         )
+        for source in run.config.sources
+    ]
+    sides = [read.withColumn("_side", F.lit("read")), *(rows.withColumn("_side", F.lit("bronze")) for rows in stored)]
+    found = {(row["_side"], row["source"]): row["rows"] for row in reduce(DataFrame.unionByName, sides).collect()}
+    return [
+        Measured(source.name, "records: files = bronze", found.get(("read", source.name), 0), found["bronze", source.name])
         for source in run.config.sources
     ]
 
@@ -60,47 +63,43 @@ def silver_(run: Run, since: Since | None) -> list[Measured]:
     added = _added(run, since)
     of_files = versions
     if added is not None:
-        of_files = versions.join(F.broadcast(added.select(F.col("file_id").alias("_file_id"))), on="_file_id", how="left_semi")
+        files = store.spark.createDataFrame([(item["file_id"],) for item in added], "_file_id STRING")
+        of_files = versions.join(F.broadcast(files), on="_file_id", how="left_semi")
         dates = [row[0] for row in of_files.select("business_date").distinct().collect()]
         versions = versions.where(on_days(dates, silver.RECEIPT_VERSION))
         lines = lines.where(on_days(dates, silver.RECEIPT_LINE))
-    delivered = _by_source(
-        of_files,
-        F.sum(F.col("line_count") + F.col("rejected_count") + F.col("repeated_count")),
-        F.sum(F.col("amount_read") + F.col("rejected_amount") + F.col("repeated_amount")),
-    )
-    current = _by_source(versions.where("status = 'current'"), F.sum("line_count"), F.sum("amount_read"))
-    kept = _by_source(lines, F.count("*"), F.sum("_amount_read"))
-    measured = []
+    sides = {
+        "versions": (
+            of_files,
+            F.sum(F.col("line_count") + F.col("rejected_count") + F.col("repeated_count")),
+            F.sum(F.col("amount_read") + F.col("rejected_amount") + F.col("repeated_amount")),
+        ),
+        "current": (versions.where("status = 'current'"), F.sum("line_count"), F.sum("amount_read")),
+        "silver": (lines, F.count("*"), F.sum("_amount_read")),
+    }
     for source in run.config.sources_of("receipt"):
         records = store.read(bronze_table(source.name, source.personal_data))
         if added is not None:
-            runs = [row[0] for row in added.where(F.col("source") == source.name).select("run_id").distinct().collect()]
-            records = records.where(F.col("_run_id").isin(runs))
-        read = _of_bronze(run, source, records)
-        measured += _pair(source.name, "bronze = versions", read, delivered.get(source.name, _NOTHING))
-        measured += _pair(
-            source.name, "current versions = silver", current.get(source.name, _NOTHING), kept.get(source.name, _NOTHING)
-        )
+            records = records.where(F.col("_run_id").isin({item["run_id"] for item in added if item["source"] == source.name}))
+        mapped, _ = map_receipt_lines(records, source, store.read(silver.BRANCH))
+        sides[f"bronze {source.name}"] = (mapped.withColumn("source", F.lit(source.name)), F.count("*"), F.sum("gross_amount"))
+    found = _by_source(sides)
+    measured = []
+    for source in run.config.sources_of("receipt"):
+        of_source = {side: found.get((side, source.name), _NOTHING) for side in sides}
+        measured += _pair(source.name, "bronze = versions", of_source[f"bronze {source.name}"], of_source["versions"])
+        measured += _pair(source.name, "current versions = silver", of_source["current"], of_source["silver"])
     return measured
 
 
-def _added(run: Run, since: Since | None) -> DataFrame | None:
+def _added(run: Run, since: Since | None) -> list[Row] | None:
     """The files that were loaded since then; None where more than new files may have changed silver."""
-    if since is None or since.changed_parts or since.again:
+    if since is None or since.changed_parts or since.again or not run.store.has_news(ops.FILE_LEDGER, since):
         return None
-    changes = run.store.changes(ops.FILE_LEDGER, since) if run.store.has_news(ops.FILE_LEDGER, since) else None
-    if changes is None:
-        return None
-    added = run.store.keep(changes.where("_is_new AND status = 'loaded'").select("source", "file_id", "run_id"))
-    names = {row[0] for row in added.select("source").distinct().collect()}
+    changes = run.store.changes(ops.FILE_LEDGER, since).where("_is_new AND status = 'loaded'")
+    added = changes.select("source", "file_id", "run_id").collect()
+    names = {row["source"] for row in added}
     return None if names & {source.name for source in run.config.sources_of("branch")} else added
-
-
-def _of_bronze(run: Run, source: Source, records: DataFrame) -> tuple[int, Decimal]:
-    mapped, _ = map_receipt_lines(records, source, run.store.read(silver.BRANCH))
-    count, amount = mapped.agg(F.count("*"), F.sum("gross_amount")).collect()[0]
-    return count, amount or Decimal(0)
 
 
 def gold_(run: Run, since: Since | None) -> list[Measured]:
@@ -108,26 +107,31 @@ def gold_(run: Run, since: Since | None) -> list[Measured]:
     before = F.lit(True) if run.as_of is None else F.col("business_date") < F.lit(run.as_of)
     days = _days(run, silver.RECEIPT, since)
     given = _on(run, silver.RECEIPT, days).where(VALID).where(before)
-    silver_sums = given.agg(F.count("*"), F.sum("gross_amount")).collect()[0]
-    facts = _on(run, gold.FCT_RECEIPT, days)
-    gold_sums = facts.agg(F.count("*"), F.sum("gross_amount"), F.sum("revenue_amount")).collect()[0]
-    lines = _on(run, gold.FCT_SALE_LINE, days).where("is_revenue").agg(F.sum("gross_amount")).collect()[0]
+    facts, lines = _on(run, gold.FCT_RECEIPT, days), _on(run, gold.FCT_SALE_LINE, days).where("is_revenue")
+    delivered, published, receipts, revenue_lines = _sums(
+        (given, F.count("*"), F.sum("gross_amount")),
+        (facts, F.count("*"), F.sum("gross_amount")),
+        (facts, F.count("*"), F.sum("revenue_amount")),
+        (lines, F.count("*"), F.sum("gross_amount")),
+    )
     return [
-        Measured(None, "receipts: silver = gold", silver_sums[0], gold_sums[0]),
-        Measured(None, "amount: silver = gold", silver_sums[1], gold_sums[1]),
-        Measured(None, "revenue: receipts = lines", gold_sums[2], lines[0]),
+        Measured(None, "receipts: silver = gold", delivered[0], published[0]),
+        Measured(None, "amount: silver = gold", delivered[1], published[1]),
+        Measured(None, "revenue: receipts = lines", receipts[1], revenue_lines[1]),
     ]
 
 
 def kpi(run: Run, since: Since | None) -> list[Measured]:
-    """Revenue of the branches = revenue of the receipts, on the days that have changed."""
+    """Revenue and baskets of the branches = those of the receipts, on the days that have changed."""
     days = _days(run, gold.FCT_RECEIPT, since)
-    receipts = _on(run, gold.FCT_RECEIPT, days)
-    facts = receipts.agg(F.sum("revenue_amount"), F.count(F.when(F.col("is_basket"), 1))).collect()[0]
-    figures = _on(run, gold.KPI_BRANCH_DAY, days).agg(F.sum("revenue"), F.sum("baskets")).collect()[0]
+    receipts, figures = _on(run, gold.FCT_RECEIPT, days), _on(run, gold.KPI_BRANCH_DAY, days)
+    given, told = _sums(
+        (receipts, F.count(F.when(F.col("is_basket"), 1)), F.sum("revenue_amount")),
+        (figures, F.sum("baskets"), F.sum("revenue")),
+    )
     return [
-        Measured(None, "revenue: receipts = branch days", facts[0], figures[0]),
-        Measured(None, "baskets: receipts = branch days", facts[1], figures[1]),
+        Measured(None, "revenue: receipts = branch days", given[1], told[1]),
+        Measured(None, "baskets: receipts = branch days", given[0], told[0]),
     ]
 
 
@@ -163,6 +167,20 @@ def _pair(source: str, of: str, expected: tuple[int, Decimal], actual: tuple[int
     ]
 
 
-def _by_source(rows: DataFrame, count: Column, amount: Column) -> dict[str, tuple[int, Decimal]]:
-    grouped = rows.groupBy("source").agg(count.alias("_count"), amount.alias("_amount")).collect()
-    return {row["source"]: (row["_count"], row["_amount"]) for row in grouped}
+def _by_source(sides: Mapping[str, tuple[DataFrame, Column, Column]]) -> dict[tuple[str, str], tuple[int, Decimal]]:
+    """Count and amount of each side and source, in one query."""
+    counted = [
+        rows.groupBy("source").agg(count.cast("bigint").alias("_count"), amount.cast(_SUM).alias("_amount")).withColumn(
+            "_side", F.lit(side)
+        )
+        for side, (rows, count, amount) in sides.items()
+    ]  # fmt: skip
+    found = reduce(DataFrame.unionByName, counted).collect()
+    return {(row["_side"], row["source"]): (row["_count"], row["_amount"] or Decimal(0)) for row in found}
+
+
+def _sums(*sides: tuple[DataFrame, Column, Column]) -> list[tuple[int, Decimal]]:
+    """Count and amount of each side, in one query."""
+    whole = {str(number): (rows.withColumn("source", F.lit("")), *sums) for number, (rows, *sums) in enumerate(sides)}
+    found = _by_source(whole)  # type: ignore[arg-type]
+    return [found.get((side, ""), _NOTHING) for side in whole]

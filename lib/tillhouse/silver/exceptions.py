@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -22,6 +22,7 @@ FOUND_COLUMNS = (
     "context", "_scope",
 )  # fmt: skip
 PRODUCT_UNKNOWN, CONFLICTING = "product_unknown", "conflicting_versions"
+DELIVERY = "delivery"
 _LINE_ONLY = [field.name for field in LINE_FIELDS]
 
 
@@ -193,6 +194,55 @@ def of_products(lines: DataFrame, products: DataFrame) -> DataFrame:
         "amount",
         "currency",
         _context(file=F.col("_first._file"), row=F.col("_first._row"), field=F.lit("product_ref"), value=F.col("record_key")),
+        F.lit(None).cast("string").alias("_scope"),
+    )
+
+
+def of_deliveries(deliveries: DataFrame, by_branch: Collection[str]) -> DataFrame:
+    """What did not come, and what came with gaps: rows of ops.delivery as exceptions.
+
+    A missing file is told once, not for each branch and day that it should have held; ``by_branch`` are the sources that deliver
+    a file for each branch.
+    """
+    is_file = ~F.col("is_file_there")
+    is_of_chain = is_file & ~F.col("source").isin(*by_branch)
+    missing = deliveries.where("status = 'missing'").withColumns(
+        {
+            "_branch": F.when(~is_of_chain, F.col("branch_id")),
+            "_start": F.when(is_file, F.col("period_start")).otherwise(F.col("business_date")),
+        }
+    )
+    overdue = missing.groupBy("source", "_branch", "_start").agg(
+        F.concat_ws(" to ", F.min("business_date"), F.nullif(F.max("business_date"), F.min("business_date"))).alias("_value"),
+        F.min("due_at").alias("_due_at"),
+        F.count_distinct("branch_id").alias("_branches"),
+        F.lit("delivery_missing").alias("_rule"),
+    )
+    partial = deliveries.where("status = 'partial'").select(
+        "source",
+        F.col("branch_id").alias("_branch"),
+        F.col("business_date").alias("_start"),
+        F.col("gaps").alias("_value"),
+        F.col("due_at").alias("_due_at"),
+        F.lit(1).cast("bigint").alias("_branches"),
+        F.lit("delivery_partial").alias("_rule"),
+    )
+    is_missing = F.col("_rule") == "delivery_missing"
+    field = F.when(is_missing, "business_date").otherwise("(numbers)")
+    judged = overdue.unionByName(partial).withColumns(
+        {
+            "_violation": F.struct(F.col("_rule").alias("rule"), F.lit("warning").alias("severity"), field.alias("field")),
+            "entity": F.lit(DELIVERY),
+            "record_key": F.concat_ws("/", F.coalesce("_branch", F.lit("all branches")), F.col("_start").cast("string")),
+        }
+    )
+    return judged.select(
+        *_identity("source", "entity", "record_key"),
+        F.col("_branch").alias("branch_id"),
+        F.col("_start").alias("business_date"),
+        F.lit(None).cast("DECIMAL(18,2)").alias("amount"),
+        F.lit(None).cast("string").alias("currency"),
+        _context(value=F.col("_value"), branches=F.col("_branches"), expected_by=F.col("_due_at").cast("string")),
         F.lit(None).cast("string").alias("_scope"),
     )
 

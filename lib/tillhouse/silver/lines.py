@@ -9,12 +9,12 @@ from pyspark.sql import functions as F
 
 from tillhouse.keys import content_hash, surrogate_key
 from tillhouse.money import with_largest_remainder
-from tillhouse.quality.rules import RECEIPT_RULES, REJECTED, VIOLATIONS, Finding, with_violations
-from tillhouse.sources.fields import GOODS, LINE_FIELDS, RECEIPT_FIELDS
+from tillhouse.quality.rules import RECEIPT_RULES, REJECTED, VIOLATION_TYPE, VIOLATIONS, Finding, with_violations
+from tillhouse.sources.fields import DELETED, GOODS, LINE_FIELDS, RECEIPT_FIELDS
 from tillhouse.sources.mapping import is_naive, map_receipt_lines
 from tillhouse.sources.model import Source
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 _DEFAULT_LINE_TYPE = {"lines": "ITEM", "categories": "CATEGORY", "totals": "TOTAL"}
 _HEADER = [field.name for field in RECEIPT_FIELDS]
 _LINE = [field.name for field in LINE_FIELDS]
@@ -40,8 +40,26 @@ def to_lines(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFram
     if source.lines is not None:
         found = [*found, _unreadable_children(source)]
     checked = with_violations(keyed.transform(_with_signs, source), RECEIPT_RULES, found)
+    if "status" in source.columns:
+        checked = checked.transform(_with_deletions)
     names = ["receipt_key", "source", *_HEADER, *_LINE, "local_hour", "is_time_ambiguous", "detail_level", "is_day_total"]
     return checked.select(*names, "amount_read", *TECHNICAL, VIOLATIONS, REJECTED)
+
+
+def _with_deletions(lines: DataFrame) -> DataFrame:
+    """A record that takes a receipt back needs to name the receipt only; whatever else it lacks is no fault."""
+    is_deletion = is_deleted() & F.col("branch_id").isNotNull() & F.col("receipt_id").isNotNull()
+    return lines.withColumns(
+        {
+            VIOLATIONS: F.when(is_deletion, F.array().cast(VIOLATION_TYPE)).otherwise(F.col(VIOLATIONS)),
+            REJECTED: F.col(REJECTED) & ~is_deletion,
+        }
+    )
+
+
+def is_deleted() -> Column:
+    """Whether a record takes its receipt back."""
+    return F.coalesce(F.col("status") == DELETED, F.lit(False))
 
 
 def union_sources(lines: list[DataFrame]) -> DataFrame:

@@ -214,9 +214,9 @@ class _Writer:
 
     @classmethod
     def of(cls, store: Store, batch: Batch, ranked: DataFrame) -> _Writer:
-        """``named`` are the receipts of the batch, ``decided`` those of which one of its versions counts now."""
+        """``named`` are the receipts of the batch, ``decided`` those that one of its versions decides now."""
         named = ranked.select("receipt_key").distinct()
-        decided = ranked.where("status = 'current' AND NOT _is_stored").select("receipt_key")
+        decided = ranked.where("status IN ('current', 'deleted') AND NOT _is_stored").select("receipt_key")
         if batch.where:
             return cls(store, batch, named, decided, ())
         days = [row[0] for row in ranked.select("business_date").distinct().collect()]
@@ -294,7 +294,8 @@ def _payments(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFra
 def _count(ranked: DataFrame) -> dict[str, int]:
     row = ranked.agg(
         F.count(F.when(F.col("status") == "current", 1)).alias("receipts"),
-        F.count(F.when(~F.col("status").isin("current", "unreadable"), 1)).alias("versions_not_current"),
+        F.count(F.when(F.col("status") == "deleted", 1)).alias("receipts_deleted"),
+        F.count(F.when(~F.col("status").isin("current", "deleted", "unreadable"), 1)).alias("versions_not_current"),
         F.sum("line_count").alias("lines_accepted"),
         F.sum("rejected_count").alias("lines_rejected"),
         F.sum("repeated_count").alias("lines_repeated"),

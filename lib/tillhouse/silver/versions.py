@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tillhouse.quality.rules import REJECTED
+from tillhouse.silver.lines import is_deleted
 from tillhouse.tables.contract import MONTH
 from tillhouse.tables.silver import RECEIPT_VERSION
 
@@ -28,6 +29,7 @@ def to_versions(lines: DataFrame) -> DataFrame:
         F.min("branch_id").alias("branch_id"),
         F.min("business_date").alias("business_date"),
         F.max("_version_at").alias("version_at"),
+        F.max(is_deleted()).alias("is_deletion"),
         F.bit_xor(F.when(~F.col("_repeats_content"), F.col("_line_hash"))).alias("_xor"),
         count(~F.col("_repeats_content")).alias("_distinct_lines"),
         count(F.col("_is_first_of_record")).alias("record_count"),
@@ -53,6 +55,8 @@ def of_receipts(stored: DataFrame, found: DataFrame) -> DataFrame:
 def rank_versions(versions: DataFrame, files: DataFrame) -> DataFrame:
     """Mark the version that counts: the newest by the source's own order, else the first loaded.
 
+    Where that one takes the receipt back, it is ``deleted`` and none counts.
+
     Another version with the same content is a duplicate, an older one superseded; where no order is declared or it is
     equal, contradicting contents are ``conflicting``. ``files`` (file_id, loaded_at, path) tells which came first.
     """
@@ -68,6 +72,7 @@ def rank_versions(versions: DataFrame, files: DataFrame) -> DataFrame:
     is_older = F.col("version_at") < F.first("version_at").over(current)
     status = (
         F.when(~F.col("_has_key"), "unreadable")
+        .when((F.col("_rank") == 1) & F.col("is_deletion"), "deleted")
         .when(F.col("_rank") == 1, "current")
         .when(is_same_content, "duplicate")
         .when(is_older, "superseded")

@@ -8,7 +8,8 @@ from typing import Literal
 FieldType = Literal["text", "code", "amount", "price", "quantity", "integer", "instant", "date", "boolean"]
 
 TRANSACTION_TYPES = ("SALE", "RETURN", "EXCHANGE", "ORDER", "TRAINING", "CANCELLED", "CONTROL", "CASH")
-STATUSES = ("FINAL", "OPEN", "VOIDED")
+DELETED = "DELETED"
+STATUSES = ("FINAL", "OPEN", "VOIDED", DELETED)
 LINE_TYPES = (
     "ITEM", "DISCOUNT", "SURCHARGE", "PRICE_SUBSIDY", "SUBSIDY", "DEPOSIT", "DEPOSIT_REFUND", "SPV_SALE", "SPV_REDEEM",
     "GIFTCARD_SALE", "GIFTCARD_REDEEM", "TIP_EMPLOYER", "TIP_EMPLOYEE", "RECEIVABLE_CREATED", "RECEIVABLE_SETTLED",
@@ -49,7 +50,7 @@ RECEIPT_FIELDS = (
     Field("receipt_id", "text", "id of the receipt in its source", required=True, identifies=True),
     Field("receipt_number", "text", "printed number; may repeat"),
     Field("transaction_type", "code", "kind of document; derived from the lines if not mapped", allowed=TRANSACTION_TYPES),
-    Field("status", "code", "whether the document is final", allowed=STATUSES),
+    Field("status", "code", "whether the document is final; DELETED: the source takes the receipt back", allowed=STATUSES),
     Field("started_at", "instant", "first instant"),
     Field("ended_at", "instant", "last instant; started_at or ended_at or business_date is needed"),
     Field("business_date", "date", "trading day, where the source states it"),

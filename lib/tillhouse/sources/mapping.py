@@ -129,7 +129,7 @@ def _with_version(records: DataFrame, source: model.Source, find: Find) -> DataF
     text, value = F.lit(None).cast("string"), F.lit(None).cast("timestamp")
     if order is not None:
         text = _captured(order.from_path) if order.from_path else _first(order.aliases, find)
-        value = _instant(F.col("_text_version"), order.date_formats, F.lit(order.timezone))
+        value = instant(F.col("_text_version"), order.date_formats, F.lit(order.timezone))
     return records.withColumn("_text_version", text).withColumn("_version_at", value)
 
 
@@ -257,7 +257,7 @@ def _typed(text: Column, field: Field, source: model.Source, zone: Column) -> Co
         case "integer":
             value = F.when(text.rlike("^[0-9]{1,9}$"), text).try_cast("INT")
         case "instant":
-            value = _instant(text, source.date_formats, zone)
+            value = instant(text, source.date_formats, zone)
         case "date":
             value = _date(text, source.date_formats)
         case "boolean":
@@ -289,7 +289,7 @@ def number(text: Column, locale: model.Locale) -> Column:
     )
 
 
-def _instant(text: Column, formats: Sequence[str], zone: Column) -> Column:
+def instant(text: Column, formats: Sequence[str], zone: Column) -> Column:
     """The instant of a written time; a time without offset is one of ``zone``, its earlier one where it comes twice."""
     readings = []
     for pattern in formats:

@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, model_validator
 
 from tillhouse.sources import fields
+from tillhouse.sources.delivery import Delivery
 from tillhouse.strict import StrictModel, did_you_mean
 
 Transform = Literal["strip_apostrophe", "ungroup_integer", "strip_leading_zeros", "gtin", "lower", "upper"]
@@ -180,11 +181,13 @@ class Source(StrictModel):
     payments: Nested | None = None
     value_maps: dict[str, dict[str, str]] = Field(default_factory=dict)
     version_order: VersionOrder | None = None
+    delivery: Delivery | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         problems = [
             *self._problems_of_pattern(),
+            *self._problems_of_delivery(),
             *self._problems_of_layout(),
             *self._unknown_fields(),
             *self._missing_fields(),
@@ -254,6 +257,21 @@ class Source(StrictModel):
             yield "file_pattern", f"{self.file_pattern!r}: write the path below the landing area, with / between folders"
         for name in sorted({name for name in self.captures if self.captures.count(name) > 1}):
             yield "file_pattern", f"{{{name}}} is captured twice; give the second one another name"
+
+    def _problems_of_delivery(self) -> Iterable[tuple[str, str]]:
+        if self.delivery is None:
+            return
+        if self.entity != "receipt":
+            yield "delivery", f"is told of receipts only, this source is a {self.entity}; remove the key"
+        for key in ("from_path", "branch_from_path"):
+            name = getattr(self.delivery, key)
+            if name and name not in self.captures:
+                yield f"delivery.{key}", self._not_captured(name)
+        mapped = self.columns.keys()
+        for name, counter in self.delivery.numbered.items():
+            needed = {name, "register_id"} | ({"closing_id"} if counter == "closing" else set())
+            for missing in sorted(needed - mapped):
+                yield f"delivery.numbered.{name}", f"needs the field {missing}; map it under columns"
 
     def _problems_of_layout(self) -> Iterable[tuple[str, str]]:
         for key, nested in (("lines", self.lines), ("payments", self.payments)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tillhouse.tables.contract import Table
+from tillhouse.tables.contract import MONTH, Table
 
 FILE_LEDGER = Table(
     schema="ops",
@@ -91,4 +91,39 @@ WATERMARK = Table(
     key=("step", "target", "upstream"),
 )
 
-TABLES = (FILE_LEDGER, FILE_COLUMN, RUN_STEP, RUN_AUDIT, WATERMARK)
+DELIVERY = Table(
+    schema="ops",
+    name="delivery",
+    grain="one row per source, branch and open trading day that was delivered or is overdue",
+    columns=f"""
+        source STRING NOT NULL COMMENT 'name of the mapping',
+        branch_id STRING NOT NULL COMMENT 'branch that the delivery is of',
+        business_date DATE NOT NULL COMMENT 'trading day that should be delivered',
+        period_start DATE NOT NULL COMMENT 'first day of the delivery that the day belongs to',
+        due_at TIMESTAMP NOT NULL COMMENT 'instant at which the delivery has to be there, as conf says',
+        exported_at TIMESTAMP COMMENT 'export time that the first delivery of the day declares (version_order)',
+        status STRING NOT NULL COMMENT 'on_time, late (exported after due_at), missing (overdue), partial (numbers are missing)',
+        is_file_there BOOLEAN NOT NULL COMMENT 'a file or receipts of the period have come, if not of this branch and day',
+        missing_numbers BIGINT NOT NULL COMMENT 'closing and receipt numbers that the tills have counted and that did not come',
+        gaps STRING COMMENT 'which ones: field, register, numbers; the first ten gaps',
+        {MONTH} STRING NOT NULL COMMENT 'month of business_date, the partition'
+    """,
+    key=("source", "branch_id", "business_date"),
+    partition_by=(MONTH,),
+    sort_by=("branch_id", "business_date"),
+    change_feed=True,
+)
+
+SOURCE_BRANCH = Table(
+    schema="ops",
+    name="source_branch",
+    grain="one row per source and branch that it has delivered receipts of",
+    columns="""
+        source STRING NOT NULL COMMENT 'name of the mapping',
+        branch_id STRING NOT NULL COMMENT 'branch',
+        first_date DATE NOT NULL COMMENT 'first trading day delivered; from then on deliveries are expected'
+    """,
+    key=("source", "branch_id"),
+)
+
+TABLES = (FILE_LEDGER, FILE_COLUMN, DELIVERY, SOURCE_BRANCH, RUN_STEP, RUN_AUDIT, WATERMARK)

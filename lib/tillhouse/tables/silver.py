@@ -128,7 +128,8 @@ RECEIPT_VERSION = Table(
         _file_id STRING NOT NULL COMMENT 'the file, see ops.file_ledger',
         version_at TIMESTAMP COMMENT 'change or export time that the source declares (version_order)',
         content_hash STRING NOT NULL COMMENT 'hash of all mapped content, independent of the order of lines',
-        status STRING NOT NULL COMMENT 'current, duplicate (same content), superseded, conflicting or unreadable (no key)',
+        is_deletion BOOLEAN NOT NULL COMMENT 'the record takes the receipt back',
+        status STRING NOT NULL COMMENT 'current, deleted (taken back), duplicate, superseded, conflicting, unreadable (no key)',
         record_count BIGINT NOT NULL COMMENT 'records of the file that the version consists of',
         line_count BIGINT NOT NULL COMMENT 'accepted lines of the version',
         amount_read DECIMAL(38,5) NOT NULL COMMENT 'sum of their amounts as delivered',
@@ -140,7 +141,8 @@ RECEIPT_VERSION = Table(
     """,
     key=("receipt_key", "_file_id"),
     partition_by=(MONTH,),
-    version=2,
+    change_feed=True,
+    version=3,
 )
 
 PRODUCT = Table(
@@ -236,7 +238,7 @@ EXCEPTION = Table(
         rule STRING NOT NULL COMMENT 'broken rule, see docs/rules.md',
         severity STRING NOT NULL COMMENT 'error keeps the record out, warning marks it',
         source STRING COMMENT 'source of the record',
-        entity STRING NOT NULL COMMENT 'file, receipt, receipt_line, receipt_payment, product or branch',
+        entity STRING NOT NULL COMMENT 'file, delivery, receipt, receipt_line, receipt_payment, product or branch',
         record_key STRING NOT NULL COMMENT 'natural key of the record, or file and row',
         branch_id STRING COMMENT 'branch, where known',
         business_date DATE COMMENT 'trading day, where known',
