@@ -111,3 +111,14 @@ def demo_lake(demo_exports: Path, spark: SparkSession) -> Chain:
     chain = Chain(demo_exports, ROOT / "conf", spark)
     chain.run()
     return chain
+
+
+@pytest.fixture(scope="session")
+def readme_lake(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Chain:
+    """The README's chain after one run. Tests only read it, or copy it."""
+    from tests.test_docs import write_shown_files  # noqa: PLC0415 - pytest has to rewrite its assertions first
+
+    conf_dir = write_shown_files(tmp_path_factory.mktemp("readme_lake"))
+    chain = Chain(conf_dir, conf_dir, spark)
+    chain.run()
+    return chain

@@ -23,7 +23,7 @@ JOBS = sorted((ROOT / "jobs").glob("*.py"))
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 
 LAYERS = ("bronze", "silver", "identity", "gold", "kpi")
-SHARED = ("config", "errors", "keys", "money", "quality", "session", "sources", "store", "strict", "tables")
+SHARED = ("config", "errors", "faults", "keys", "money", "quality", "session", "sources", "store", "strict", "tables")
 KNOW_LAYERS = ("pipeline", "cli", "ops")
 
 TABLES = (bronze_table("till", personal=False), *silver.TABLES, *vault.TABLES, *gold.TABLES, *ops.TABLES)

@@ -26,7 +26,7 @@ from tillhouse.store import Store
 from tillhouse.tables import gold, ops, silver
 
 ROOT = Path(__file__).resolve().parent.parent
-UPKEEP = ("maintain", "upgrade")
+UPKEEP = ("maintain", "upgrade", "repair")
 JOBS = sorted(path.stem for path in (ROOT / "jobs").glob("*.py"))
 
 

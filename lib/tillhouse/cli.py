@@ -18,14 +18,15 @@ from tillhouse.config import Config, load_config
 from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
-from tillhouse.ops import doctor, maintain, status, upgrade
+from tillhouse.ops import doctor, maintain, repair, status, upgrade
 from tillhouse.ops.runs import Run, StepResult, log_to_stderr, new_run_id, utc_now
 from tillhouse.session import open_session
 from tillhouse.store import Store, quoted
+from tillhouse.tables.lake import tables_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``tillhouse``: run, status, kpi, maintain, upgrade, doctor, make-key."""
+    """``tillhouse``: run, status, kpi, maintain, upgrade, repair, doctor, make-key."""
     parser = argparse.ArgumentParser(prog="tillhouse", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="bring the lake up to what lies in the landing area")
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kpi.add_argument("--json", action="store_true", help="as JSON lines")
     _add_lake_arguments(commands.add_parser("maintain", help="join small files, delete what no promised version needs"))
     _add_lake_arguments(commands.add_parser("upgrade", help="bring the lake of an older release forward to this one"))
-    check = commands.add_parser("doctor", help="Java, Python, jars, versions that must match, write permission")
+    _add_lake_arguments(commands.add_parser("repair", help="set damaged files aside that the logs of tables end in"))
+    check = commands.add_parser("doctor", help="Java, Python, jars, versions that must match, write permission, damaged logs")
     _add_lake_arguments(check)
     key = commands.add_parser("make-key", help="make a secret for tokens of personal identifiers")
     key.add_argument("file", type=Path, help="where to write it; outside lake and repository")
@@ -141,6 +143,13 @@ def _config(given: argparse.Namespace) -> Config:
     return load_config(given.conf_dir, given.lake, given.vault, given.landing)
 
 
+def _open_lake(config: Config) -> Store:
+    """The store of a lake whose tables can be read."""
+    store = Store(open_session(), config.lake, config.vault)
+    store.refuse_damaged(tables_of(config.sources))
+    return store
+
+
 def _run(given: argparse.Namespace) -> int:
     config = _config(given)
     steps = pipeline.select(given.only, given.from_step, given.to_step)
@@ -188,7 +197,7 @@ def _maintain(given: argparse.Namespace) -> int:
     config = _config(given)
     log_to_stderr()
     now = utc_now()
-    run = Run(Store(open_session(), config.lake, config.vault), config, new_run_id(now), now)
+    run = Run(_open_lake(config), config, new_run_id(now), now)
     done = maintain.maintain(run)
     for name, item in done.items():
         if item.is_changed:
@@ -201,17 +210,25 @@ def _maintain(given: argparse.Namespace) -> int:
 def _upgrade(given: argparse.Namespace) -> int:
     config = _config(given)
     log_to_stderr()
-    done = upgrade.upgrade(Store(open_session(), config.lake, config.vault), config)
+    done = upgrade.upgrade(_open_lake(config), config)
     _say("\n".join(done) or "nothing to do: the lake is that of this release")
     return 0
 
 
-_UPKEEP: dict[str | None, Callable[[argparse.Namespace], int]] = {"maintain": _maintain, "upgrade": _upgrade}
+def _repair(given: argparse.Namespace) -> int:
+    config = _config(given)
+    log_to_stderr()
+    done = repair.repair(Store(open_session(), config.lake, config.vault), config)
+    _say("\n".join([*done, "now start the next run: it makes everything again from bronze"] if done else ["nothing is damaged"]))
+    return 0
+
+
+_UPKEEP: dict[str | None, Callable[[argparse.Namespace], int]] = {"maintain": _maintain, "upgrade": _upgrade, "repair": _repair}
 
 
 def _status(given: argparse.Namespace) -> int:
     config = _config(given)
-    report = status.read(Store(open_session(), config.lake, config.vault))
+    report = status.read(_open_lake(config))
     _say(json.dumps(report, default=str, indent=2) if given.json else status.as_text(report))
     return 0
 
@@ -221,7 +238,7 @@ def _kpi(given: argparse.Namespace) -> int:
         _say("\n".join(f"{item.name:<22} {item.meaning}" for item in MEASURES))
         return 0
     config = _config(given)
-    store = Store(open_session(), config.lake, config.vault)
+    store = _open_lake(config)
     open_view(store)
     rows = ask(store, given.measures.split(","), [name for name in given.by.split(",") if name], given.where)
     _say(_as_json(rows) if given.json else as_table(rows))

@@ -19,6 +19,10 @@ class LeaseError(TillhouseError):
     """Another run works on the lake; nothing was changed, or nothing more is."""
 
 
+class StoreError(TillhouseError):
+    """The lake cannot be written or read: no space, no permission, a damaged log. What was committed before is complete."""
+
+
 class SourceError(TillhouseError):
     """A delivered file cannot be read as its mapping says; the file is rejected as a whole."""
 

@@ -27,8 +27,9 @@ from tillhouse.store import Since
 from tillhouse.tables import Table, gold, ops, silver, vault
 from tillhouse.tables.lake import bronze_tables, tables_of
 
-# Watermarks of a step hold, beside the tables that it reads, the parts of conf that it depends on.
+# Watermarks of a step hold, beside the tables that it reads, the parts of conf that it depends on, and the tables that it made.
 PART = "conf: "
+MADE = "made: "
 AS_OF = "as_of"
 Mark = tuple[str, int, str]
 
@@ -141,25 +142,30 @@ def run(run: Run, steps: Sequence[Step] = STEPS, show: Callable[[StepResult], No
     Raises:
         ConfigError: the tables were made by another release; nothing was changed.
         LeaseError: another run works on the lake, or has taken it over.
+        StoreError: the lake cannot be written, or a table's log is damaged.
         TillhouseError: a step failed; what it did is recorded, and the next run repeats it.
     """
-    with Lease.take(run.store, run.run_id, run.wait_seconds):
+    with run.store.told(), Lease.take(run.store, run.run_id, run.wait_seconds):
         return _run_steps(run, steps, show)
 
 
 def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], None]) -> list[StepResult]:
     store, config = run.store, run.config
-    store.create_missing(tables_of(config.sources))
+    tables = tables_of(config.sources)
+    store.refuse_damaged(tables)
+    store.create_missing(tables)
     _refuse_used_run_id(run, steps)
     results: list[StepResult] = []
     measured: list[tuple[str, audit.Measured]] = []
     marks = _watermarks(run)
+    set_back = _forget_set_back(run, marks)
     kept = dict(marks)
     try:
         for step in steps:
             started_at, clock = utc_now(), time.monotonic()
             now = _state(run, step)
             reason, since = _why(run, step, marks.get(step.name, {}), now)
+            reason = set_back.get(step.name, reason)
             tell("step starts", run_id=run.run_id, step=step.name, reason=reason or "nothing new")
             figures: Mapping[str, int] = {}
             store.expect(None if since is None else 0)
@@ -167,11 +173,12 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
                 expectations.preload()
             try:
                 if reason:
-                    figures = step.run(run, since)
+                    with store.told():
+                        figures = step.run(run, since)
                     found = [] if _did_nothing(step, figures) else step.audit(run, since)
                     measured += [(step.name, item) for item in found]
                     if now and all(item.ok for item in found):  # what does not add up is worked on again by the next run
-                        marks[step.name] = now
+                        marks[step.name] = now | _made(run, step)
                         if since is None:  # the day's work is little: all its marks are kept at the end, in one commit
                             _keep_watermarks(run, marks)
                             kept = dict(marks)
@@ -189,11 +196,21 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
             show(result)
     finally:
         store.expect(None)
-        if marks != kept:
-            _keep_watermarks(run, marks)
-        record_steps(run, results)
+        _record(run, results, marks if marks != kept else None)
     audit.record(run, measured)
     return results
+
+
+def _record(run: Run, results: list[StepResult], marks: Mapping[str, Mapping[str, Mark]] | None) -> None:
+    """Keep how far the steps have come and what they did. Where one has failed its error counts, not that this fails too."""
+    try:
+        if marks is not None:
+            _keep_watermarks(run, marks)
+        record_steps(run, results)
+    except Exception as error:
+        if not results or results[-1].status != "failed":
+            raise
+        tell("could not record the steps", run_id=run.run_id, error=type(error).__name__)
 
 
 def _refuse_used_run_id(run: Run, steps: Sequence[Step]) -> None:
@@ -217,6 +234,30 @@ def _state(run: Run, step: Step) -> dict[str, Mark]:
         for name, part in step.depends_on(run).items()
     }
     return tables | parts
+
+
+def _made(run: Run, step: Step) -> dict[str, Mark]:
+    return {f"{MADE}{table.full_name}": (*run.store.version(table), "") for table in step.writes(run.config)}
+
+
+def _forget_set_back(run: Run, marks: dict[str, dict[str, Mark]]) -> dict[str, str]:
+    """Forget what steps have done with tables that are older now, or others: somebody has brought them back or removed them.
+
+    Returns why, for each of these steps. Before any of them works: it may come to the same version again with other rows.
+    """
+    tables = {table.full_name: table for table in tables_of(run.config.sources)}
+    named = {name.removeprefix(MADE) for of_step in marks.values() for name in of_step} & tables.keys()
+    now = {name: run.store.version(tables[name]) for name in named}
+    reasons = {}
+    for step, of_step in marks.items():
+        found = {name.removeprefix(MADE): mark for name, mark in of_step.items() if name.removeprefix(MADE) in now}
+        set_back = sorted(name for name, mark in found.items() if now[name][0] != mark[0] or now[name][1] < mark[1])
+        if set_back:
+            reasons[step] = f"older than before, or made anew: {', '.join(set_back)}"
+    if reasons:
+        marks |= {step: {} for step in reasons}
+        _keep_watermarks(run, marks)
+    return reasons
 
 
 def _why(run: Run, step: Step, marks: Mapping[str, Mark], now: Mapping[str, Mark]) -> tuple[str | None, Since | None]:
@@ -270,8 +311,7 @@ def _keep_watermarks(run: Run, marks: Mapping[str, Mapping[str, Mark]]) -> None:
         for step in STEPS
         for upstream, mark in marks.get(step.name, {}).items()
     ]
-    if rows:
-        run.store.overwrite(ops.WATERMARK, run.store.spark.createDataFrame(rows, ops.WATERMARK.struct))
+    run.store.overwrite(ops.WATERMARK, run.store.spark.createDataFrame(rows, ops.WATERMARK.struct))
 
 
 def check_audit(run: Run) -> None:

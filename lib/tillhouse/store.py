@@ -16,7 +16,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 from pyspark.storagelevel import StorageLevel
 
-from tillhouse.errors import ConfigError
+from tillhouse.errors import ConfigError, StoreError, TillhouseError
+from tillhouse.faults import Damage, find_damage, to_store_error
 from tillhouse.keys import content_hash
 from tillhouse.tables import Table
 from tillhouse.tables.contract import MONTH, NO_MONTH, VERSION_PROPERTY
@@ -88,11 +89,42 @@ class Store:
 
     def path(self, table: Table) -> str:
         """Folder of the table. A table of schema ``vault`` or with personal data lies under the vault root."""
-        root = self.vault if table.schema == "vault" or table.personal else self.lake
-        return f"{root}/{table.schema}/{table.name}"
+        return table_path(table, self.lake, self.vault)
 
     def exists(self, table: Table) -> bool:
         return DeltaTable.isDeltaTable(self.spark, self.path(table))
+
+    @contextmanager
+    def told(self, table: Table | None = None) -> Iterator[None]:
+        """Say it clearly where the disk is to blame for an error.
+
+        Raises:
+            StoreError: there is no space left, or no permission to write.
+        """
+        try:
+            yield
+        except TillhouseError:
+            raise
+        except Exception as error:
+            what = "the lake" if table is None else table.full_name
+            found = to_store_error(error, what, (self.lake, self.vault) if table is None else [self.path(table)])
+            if found is None:
+                raise
+            raise found from error
+
+    def refuse_damaged(self, tables: Iterable[Table]) -> None:
+        """Nothing is read or written where the log of a table ends in a damaged file: commits would be missed in silence.
+
+        Raises:
+            StoreError: with table, file and remedy.
+        """
+        found = damages(tables, self.lake, self.vault)
+        if found:
+            texts = "; ".join(f"{table.full_name}: {damage}" for table, damage in found.items())
+            raise StoreError(
+                f"the log of a table ends in a damaged file: {texts}. Nothing was changed. Remedy: `tillhouse repair`, which "
+                "sets the file aside, then `tillhouse run`, which makes again what it told (docs/operations.md)."
+            )
 
     def create_missing(self, tables: Iterable[Table]) -> None:
         """Create what does not exist yet, so that every public table can be read from the first run on.
@@ -110,6 +142,10 @@ class Store:
 
     def _create(self, table: Table) -> None:
         self.before_commit(table.full_name)
+        with self.told(table):
+            self._build(table)
+
+    def _build(self, table: Table) -> None:
         builder = (
             DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(table.struct).comment(table.grain)
         )
@@ -378,7 +414,20 @@ class Store:
         if table.sort_by:
             rows = rows.sortWithinPartitions(*table.partition_by, *table.sort_by)
         self.before_commit(table.full_name)
-        rows.write.format("delta").mode(mode).options(**options).save(self.path(table))
+        with self.told(table):
+            rows.write.format("delta").mode(mode).options(**options).save(self.path(table))
+
+
+def table_path(table: Table, lake: str, vault: str) -> str:
+    """Folder of a table of a lake. One of schema ``vault`` or with personal data lies under the vault root."""
+    root = vault if table.schema == "vault" or table.personal else lake
+    return f"{root.rstrip('/')}/{table.schema}/{table.name}"
+
+
+def damages(tables: Iterable[Table], lake: str, vault: str) -> dict[Table, Damage]:
+    """The tables whose log ends in a damaged file. Needs no session; finds nothing on an object store, which tears no file."""
+    found = {table: find_damage(table_path(table, lake, vault)) for table in tables}
+    return {table: damage for table, damage in found.items() if damage is not None}
 
 
 def refuse_other_versions(found: Mapping[Table, int]) -> None:

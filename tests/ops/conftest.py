@@ -1,4 +1,4 @@
-"""The README's chain after one run, to be copied by tests that change its lake."""
+"""A copy of the README's chain after one run, for tests that change its lake."""
 
 from __future__ import annotations
 
@@ -6,18 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 
 from tests.conftest import Chain
-from tests.test_docs import write_shown_files
-
-
-@pytest.fixture(scope="session")
-def readme_lake(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Chain:
-    conf_dir = write_shown_files(tmp_path_factory.mktemp("readme_lake"))
-    chain = Chain(conf_dir, conf_dir, spark)
-    chain.run()
-    return chain
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
 
 from tillhouse.bronze import files
 from tillhouse.bronze.files import Inspection
@@ -14,7 +16,7 @@ from tillhouse.errors import SourceError, TillhouseError
 from tillhouse.sources.model import Source
 from tillhouse.sources.readers import read_records
 from tillhouse.sources.records import Records, column_key
-from tillhouse.store import Store
+from tillhouse.store import Store, quoted
 from tillhouse.tables import Table, ops
 from tillhouse.tables.bronze import TECHNICAL, bronze_table
 
@@ -25,21 +27,33 @@ def run(store: Store, sources: Sequence[Source], landing: str, run_id: str, star
     """Load what is new in the landing area; returns what was counted.
 
     The ledger is written last. What a killed run has left behind is known by its run, which the ledger does not name, and
-    is taken back first; then its files are new again.
+    is taken back first; then its files are new again. So are files whose records a table has lost.
+
+    Raises:
+        TillhouseError: records would be lost, because their files are no longer in the landing area; nothing was changed.
     """
     deliveries = files.list_deliveries(store.spark, landing, sources)
+    paths = {delivery.path for delivery in deliveries}
     ledger = sorted(store.read(ops.FILE_LEDGER).collect(), key=lambda row: (row["loaded_at"], row["run_id"]))
+    tables = {source.name: bronze_table(source.name, source.personal_data) for source in sources}
+    differing = {name for name, table in tables.items() if store.read(table).count() != _rows_read(ledger, name)}
+    lost = [row for name in differing for row in _lost(store, tables[name], name, ledger)]
+    ledger = [row for row in ledger if row not in lost]
     seen = {_key(row): files.Seen(row["status"], row["reason"]) for row in ledger}
     inspections = files.inspect(store.spark, files.news(deliveries, seen))
     inspections = files.with_duplicates(inspections, {row["file_id"] for row in ledger if row["status"] == "loaded"})
     inspections = [item for item in inspections if seen.get(item.delivery.key) != files.Seen(item.status, item.reason)]
     loaded = [item for item in inspections if item.status == "loaded"]
+    _refuse_loss(lost, loaded)
     store.expect(sum(item.rows_read for item in loaded))
+    for source_name, lost_run in sorted({(row["source"], row["run_id"]) for row in lost}):
+        of_run = f"source IN ({quoted([source_name])}) AND run_id IN ({quoted([lost_run])})"
+        store.remove(ops.FILE_LEDGER, f"{of_run} AND status = 'loaded'")
+        store.remove(ops.FILE_COLUMN, of_run)
     for source in sources:
-        table = bronze_table(source.name, source.personal_data)
-        in_ledger = sum(row["rows_read"] for row in ledger if row["status"] == "loaded" and row["source"] == source.name)
-        if store.read(table).count() != in_ledger:  # answered from the log, however long the history
-            _take_back(store, table, "_run_id", ledger)
+        table = tables[source.name]
+        if source.name in differing:
+            _take_back(store, table, "_run_id", ledger, paths)
         items = [item for item in loaded if item.delivery.source is source and item.rows_read]
         if items:
             store.append(table, to_bronze(store.spark, source, items, run_id))
@@ -62,11 +76,34 @@ def _key(row: Row) -> tuple[str | None, str, int, datetime]:
     return row["source"], row["path"], row["size_bytes"], row["modified_at"]
 
 
-def _take_back(store: Store, table: Table, run_column: str, ledger: Sequence[Row]) -> None:
-    """Remove the rows of a run that was killed before it could write the ledger.
+def _rows_read(ledger: Sequence[Row], source: str) -> int:
+    return sum(row["rows_read"] for row in ledger if row["status"] == "loaded" and row["source"] == source)
+
+
+def _lost(store: Store, table: Table, source: str, ledger: Sequence[Row]) -> list[Row]:
+    """Files that the ledger counts as loaded although the table has no row of their run: it has lost commits."""
+    there = {row[0] for row in store.read(table).select("_run_id").distinct().collect()}
+    loaded = [row for row in ledger if row["status"] == "loaded" and row["source"] == source]
+    with_rows = {row["run_id"] for row in loaded if row["rows_read"]}
+    return [row for row in loaded if row["run_id"] in with_rows - there]
+
+
+def _refuse_loss(lost: Sequence[Row], loaded: Sequence[Inspection]) -> None:
+    """Raises TillhouseError if records that a table has lost cannot be loaded again."""
+    gone = sorted({row["path"] for row in lost if row["file_id"] not in {item.file_id for item in loaded}})
+    if gone:
+        raise TillhouseError(
+            f"bronze has lost the records of {len(gone)} files that are no longer in the landing area: {', '.join(gone[:10])}. "
+            "Nothing was changed. Remedy: put these files back where they were delivered, or bring the table's folder back "
+            "from a backup; then run again."
+        )
+
+
+def _take_back(store: Store, table: Table, run_column: str, ledger: Sequence[Row], paths: AbstractSet[str] | None = None) -> None:
+    """Remove the rows of a run that was killed before it could write the ledger; their files lie below ``paths``.
 
     Raises:
-        TillhouseError: there are several such runs. Then it is the ledger that is incomplete, and rows would be lost.
+        TillhouseError: there are several such runs, or the files are gone. Then the ledger is incomplete, and rows would be lost.
     """
     rows = store.read(table)
     unknown = {row[0] for row in rows.select(run_column).distinct().collect()} - {row["run_id"] for row in ledger}
@@ -77,7 +114,16 @@ def _take_back(store: Store, table: Table, run_column: str, ledger: Sequence[Row
             "all of it again from the landing area."
         )
     for run_id in unknown:
-        store.remove(table, f"{run_column} = '{run_id}'")
+        if paths is not None:
+            named = rows.where(F.col(run_column) == run_id).select("_file").distinct().collect()
+            gone = sorted({row["_file"] for row in named} - paths)
+            if gone:
+                raise TillhouseError(
+                    f"{table.full_name} holds rows of run {run_id}, which ops.file_ledger does not know, and their files are no "
+                    f"longer in the landing area: {', '.join(gone[:10])}. Nothing was changed. Remedy: put these files back "
+                    "where they were delivered; the run then loads them again, once."
+                )
+        store.remove(table, f"{run_column} IN ({quoted([run_id])})")
 
 
 def to_bronze(spark: SparkSession, source: Source, items: Sequence[Inspection], run_id: str) -> DataFrame:

@@ -7,13 +7,16 @@ import re
 import shutil
 import subprocess
 import sys
-import uuid
 from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC
 from importlib import metadata
 from pathlib import Path
 
 from tillhouse.config import Config
 from tillhouse.errors import ConfigError
+from tillhouse.faults import try_to_write
+from tillhouse.store import damages
+from tillhouse.tables.lake import tables_of
 
 JAVA_VERSIONS = (17, 21)
 
@@ -37,6 +40,7 @@ def examine(config: Config) -> list[Check]:
         _token_key(config),
         *(_writable(name, root) for name, root in (("lake", config.lake), ("vault", config.vault))),
         _landing(config.landing),
+        *_logs(config),
     ]
 
 
@@ -82,13 +86,14 @@ def _writable(name: str, root: str) -> Check:
     if "://" in root:
         return Check(f"{name} {root}", True, "object store; permission shows at the first run", "")
     path = Path(root)
-    probe = path / f".write-{uuid.uuid4().hex}"
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        try_to_write(path)
     except OSError as error:
-        return Check(f"{name} {root}", False, str(error), "Choose a folder that this user may write, or change its permission.")
+        remedy = "Choose a folder that this user may write, or change its permission."
+        return Check(
+            f"{name} {root}", False, str(error), "Make space on its disk." if error.errno in (ENOSPC, EDQUOT) else remedy
+        )
     return Check(f"{name} {root}", True, "writable", "")
 
 
@@ -96,3 +101,12 @@ def _landing(landing: str) -> Check:
     ok = "://" in landing or Path(landing).is_dir()
     remedy = "Create the folder and let the systems deliver their exports there, or name another with --landing."
     return Check(f"landing {landing}", ok, "found" if ok else "no such folder", remedy)
+
+
+def _logs(config: Config) -> list[Check]:
+    """The end of each table's log, where an interrupted machine leaves its traces."""
+    tables = tables_of(config.sources)
+    found = damages(tables, config.lake, config.vault)
+    remedy = "Run `tillhouse repair`, then `tillhouse run`, see docs/operations.md."
+    faults = [Check(f"log of {table.full_name}", False, str(damage), remedy) for table, damage in found.items()]
+    return faults or [Check("logs of the tables", True, "end as they should", "")]

@@ -34,6 +34,7 @@ SECONDS = 600.0
 POLL_SECONDS = 2.0
 KEPT_FILES = 5
 PROC = Path("/proc")
+_abandoned: set[str] = set()  # tokens of leases of this process that could not be released: their runs have ended
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -169,6 +170,7 @@ class Lease:
             while self._lost is None and not self._write_next(released=True):
                 pass
         except Exception as error:  # how the run ended is what counts; the lease expires by itself
+            _abandoned.add(self._entry.token)
             tell("could not release the lake", run_id=self._entry.run_id, error=_kind(error))
 
     def __enter__(self) -> Self:
@@ -375,8 +377,8 @@ def _numbers(names: Iterable[str], start: int) -> list[int]:
 
 def _create(file: Path, text: str) -> bool:
     written = file.with_name(f".{uuid.uuid4().hex}")
-    written.write_text(text, "utf-8")
     try:
+        written.write_text(text, "utf-8")
         file.hardlink_to(written)
     except FileExistsError:
         return False
@@ -385,7 +387,7 @@ def _create(file: Path, text: str) -> bool:
             raise
         return _create_without_link(file, text)
     finally:
-        written.unlink()
+        written.unlink(missing_ok=True)
     return True
 
 
@@ -396,6 +398,9 @@ def _create_without_link(file: Path, text: str) -> bool:
             stream.write(text)
     except FileExistsError:
         return False
+    except OSError:
+        file.unlink(missing_ok=True)  # an empty one would keep everybody out
+        raise
     return True
 
 
@@ -444,6 +449,8 @@ def _why_free(held: Entry | None, now: datetime) -> str | None:
         return f"expired at {held.expires_at}"
     if held.process.is_dead():
         return "its process has ended"
+    if held.token in _abandoned:
+        return "its run has ended and could not release it"
     return None
 
 

@@ -83,9 +83,9 @@ WATERMARK = Table(
     columns="""
         step STRING NOT NULL COMMENT 'the step',
         target STRING NOT NULL COMMENT 'table that the step writes',
-        upstream STRING NOT NULL COMMENT 'table that the step read, or "conf: " and the part of conf or rules that it used',
-        table_id STRING NOT NULL COMMENT 'Delta id of the upstream table; another id means it was made anew',
-        version BIGINT NOT NULL COMMENT 'upstream version that the target reflects',
+        upstream STRING NOT NULL COMMENT 'table that the step read, "conf: " and a part of conf, or "made: " and a table',
+        table_id STRING NOT NULL COMMENT 'Delta id of the table; another id means it was made anew',
+        version BIGINT NOT NULL COMMENT 'version of the table that the target reflects, or that the step left',
         fingerprint STRING NOT NULL COMMENT 'hash of the part of conf; the date itself for as_of'
     """,
     key=("step", "target", "upstream"),
