@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Kill a night before each of its commits, run on what that leaves on disk, and compare gold with that of an undisturbed lake.
+"""For each commit of a night's run: what a kill just before it leaves on disk, a run on that, and gold beside the undisturbed.
 
-The chain is two branches of the demo, one on each till system, after its first week. What comes then concerns every table: the
-second week, a corrected receipt, one that moves into another year, other names of a branch and of a product.
+The chain is four branches of the demo, on both till systems, after its first week. What comes then concerns nearly every table:
+the second week, a corrected receipt, one that moves into another year, other names of a branch and of a product.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> int:
     out: Path = given.out.resolve()
     shutil.rmtree(out, ignore_errors=True)
     os.environ.setdefault("TILLHOUSE_TOKEN_KEY", secrets.token_hex(32))
-    make_exports(out, 2, 2, plain=True)
+    make_exports(out, 2, 4, plain=True)
     first, second = by_week(sorted(path for path in (out / "landing").rglob("*") if path.is_file()))
     spark = open_session("kills")
     quiet = out / "quiet"
@@ -65,7 +65,7 @@ def main() -> int:
         say(f"killed before commit {number}, to {table}: tables that differ: {', '.join(wrong) or 'none'}")
         shutil.rmtree(folder)
     say(f"{len(moments)} kills, {failures} with another result")
-    return 1 if failures or idle else 0
+    return 1 if failures else 0
 
 
 def changes(landing: Path) -> list[Path]:

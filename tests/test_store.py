@@ -104,6 +104,16 @@ def test_changes_can_be_read_only_while_the_log_has_them(store: Store) -> None:
     assert not store.can_read_changes(SALES, now - 1, now)
 
 
+def test_a_table_whose_creation_was_killed_is_created(spark: SparkSession, tmp_path: Path) -> None:
+    store = Store(spark, str(tmp_path / "lake"), str(tmp_path / "vault"))
+    log = Path(store.path(SALES), "_delta_log")
+    (log / "_staged_commits").mkdir(parents=True)
+    (log / f".{0:020d}.json.5a1e.tmp").touch()
+    store.create_missing([SALES])
+    assert store.version(SALES)[1] == 0
+    assert stored(store) == {}
+
+
 def test_days_select_partitions_and_rows_without_a_day() -> None:
     assert on_days([], SALES) == "false"
     assert on_days([MAY, JANUARY, MAY], SALES) == (

@@ -121,6 +121,9 @@ class Damage:
         """Rename the files, so that the log ends before them. Readers of Delta take no notice of the new names."""
         for file in (*self.companions, self.file):  # the file itself last: after a kill it is still found
             file.rename(file.with_name(file.name + DAMAGED))
+        log = self.file.parent
+        if not any(_COMMIT.fullmatch(name) or _CHECKPOINT.fullmatch(name) for name in os.listdir(log)):
+            log.parent.rename(log.parent.with_name(log.parent.name + DAMAGED))  # of a table without any version nothing is left
 
 
 def find_damage(table: str) -> Damage | None:

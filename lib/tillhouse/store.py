@@ -143,7 +143,19 @@ class Store:
     def _create(self, table: Table) -> None:
         self.before_commit(table.full_name)
         with self.told(table):
+            self._remove_unfinished(table)
             self._build(table)
+
+    def _remove_unfinished(self, table: Table) -> None:
+        """A kill before a table's first commit leaves an empty log, which Delta takes for a table and then cannot find."""
+        folder, files = self._folder(self.path(table))
+        if not files.exists(folder):
+            return
+        found = files.listFiles(folder, True)
+        while found.hasNext():
+            if not str(found.next().getPath().getName()).startswith("."):
+                return
+        files.delete(folder, True)
 
     def _build(self, table: Table) -> None:
         builder = (

@@ -153,6 +153,18 @@ def test_a_damaged_commit_is_set_aside_and_the_one_before_is_looked_at_next(log:
     assert find_damage(table_of(log)) is None
 
 
+def test_a_table_of_which_no_commit_is_sound_is_set_aside_as_a_whole(log: Path) -> None:
+    for file in log.iterdir():
+        if file.name != f"{0:020d}.json":
+            file.unlink()
+    (log / f"{0:020d}.json").write_bytes(b"")
+    found = find_damage(table_of(log))
+    assert found is not None
+    found.set_aside()
+    assert not log.exists()
+    assert log.parent.with_name("table" + DAMAGED).is_dir()
+
+
 def test_a_checkpoint_is_done_without_where_the_commits_before_it_are_there(log: Path) -> None:
     checkpoint = log / f"{20:020d}.checkpoint.parquet"
     checkpoint.write_bytes(b"PAR1 ro")

@@ -36,19 +36,19 @@ def test_a_full_disk_or_a_read_only_target_is_told_and_the_run_after_it_ends_as_
             said = failed()
             assert re.match(WHAT + "read or written: (read-only file system|permission denied)", said)
             assert str(chain.lake) in said
-        for free in disk.shortages:
-            disk.leave(free)
-            said = failed()
-            disk.leave(None)
-            assert re.match(WHAT + "written: (no space left on device|file too large)", said)
-            assert "Remedy: make space, then start again" in said
-        chain.vault.mkdir(exist_ok=True)
+        chain.vault.mkdir()
         with read_only(chain.vault):
             said = failed()
             assert re.match(WHAT + "read or written: (read-only file system|permission denied)", said)
             assert str(chain.vault) in said
             assert cli.main(["doctor", *arguments(chain)]) == 1
             assert f"BAD  vault {chain.vault}: " in capsys.readouterr().out
+        for free in disk.shortages:
+            disk.leave(free)
+            said = failed()
+            disk.leave(None)
+            assert re.match(WHAT + "written: (no space left on device|file too large)", said)
+            assert "Remedy: make space, then start again" in said
         assert cli.main(["run", *arguments(chain)]) == 0
         assert_same(chain, readme_lake)
         assert {path.suffix for path in (chain.lake / "ops" / "_lease").iterdir()} == {".json"}
