@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -105,11 +106,31 @@ def test_a_job_runs_its_own_step_under_the_name_that_it_was_given(example: Examp
     }
 
 
-def test_the_job_for_all_steps_finds_nothing_new_and_says_so(example: Example, capsys: pytest.CaptureFixture[str]) -> None:
-    assert example.run("pipeline") == 0
+def test_the_job_for_all_steps_finds_nothing_new_and_says_so(
+    example: Example, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert example.run("pipeline", "--report", str(tmp_path / "new" / "report.json")) == 0
     said = capsys.readouterr()
+    report = json.loads((tmp_path / "new" / "report.json").read_text("utf-8"))
+    assert (report["status"], report["error"]) == ("unchanged", None)
+    assert [(step["step"], step["status"]) for step in report["steps"]] == [(step.name, "unchanged") for step in STEPS]
+    assert all(item["ok"] for item in report["audit"])
     assert "nothing new: no table outside ops was written" in said.out
     assert '"message": "step ends"' in said.err
+
+
+def test_status_tells_what_each_step_worked_on_for_people_and_for_programs(
+    example: Example, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["status", *example.arguments()]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"gold +done .* receipts=\d", text)
+    assert "deliveries (branch days)\n  none is expected by conf" in text
+    assert cli.main(["status", "--json", *example.arguments()]) == 0
+    told = json.loads(capsys.readouterr().out)
+    steps = {step["step"]: step for run in told["runs"] for step in run["steps"] if run["run_id"].startswith("night-1-")}
+    assert steps["gold"]["figures"]["receipts"] > 0
+    assert steps["gold"]["reason"] == "first run"
 
 
 def test_bi_reads_the_figures_as_the_readme_shows(example: Example, capfd: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +148,10 @@ def test_a_quality_gate_ends_with_3_and_leaves_what_was_published(example: Examp
         silver.RECEIPT_LINE, broken.spark.createDataFrame(lines.where("line_number = 1").collect(), lines.schema)
     )
     before = broken.store.version(gold.FCT_RECEIPT)
-    assert broken.run("gold") == 3
+    assert broken.run("gold", "--report", str(tmp_path / "report.json")) == 3
+    report = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert (report["status"], [step["status"] for step in report["steps"]]) == ("failed", ["failed"])
+    assert report["error"].startswith("QualityError: gold was not published")
     assert broken.store.version(gold.FCT_RECEIPT) == before
     failed = broken.store.read(ops.RUN_STEP).where("status = 'failed'").collect()
     assert [row["step"] for row in failed] == ["gold"]
@@ -148,7 +172,11 @@ def test_every_job_tells_its_arguments(job: str, capsys: pytest.CaptureFixture[s
         ("bronze", ["--conf-dir", "nowhere"], r"nowhere/lake\.yml: file not found; --conf-dir must name a folder like conf/"),
         ("silver", ["--as-of", "yesterday"], "'yesterday' is not a date; write yyyy-mm-dd"),
         ("gold", ["--only", "kpi"], "unrecognized arguments: --only"),
-        ("pipeline", ["--only", "platinum"], "no step named 'platinum'; there are: bronze, silver, identity, gold, kpi"),
+        (
+            "pipeline",
+            ["--only", "platinum"],
+            "no step named 'platinum'; there are: bronze, silver, delivery, identity, gold, kpi",
+        ),
         ("pipeline", ["--from-step", "kpi", "--to-step", "bronze"], "kpi comes after bronze; the order is: bronze, silver"),
         ("pipeline", ["--lakes", "x"], "unrecognized arguments: --lakes"),
     ],
