@@ -12,19 +12,21 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench_pipeline import descendants, say
 from demo import ROOT
 from make_demo_exports import make_exports
+from pyspark.sql import SparkSession
 
 from tillhouse import pipeline
-from tillhouse.config import load_config
+from tillhouse.config import Config, load_config
 from tillhouse.ops.runs import Run, new_run_id, utc_now
 from tillhouse.session import open_session
 from tillhouse.store import Store
+from tillhouse.tables.lake import tables_of
 
 HISTORIES = (13, 26, 52)
 SHARE = 0.05  # of the full run's CPU that a week may cost beyond a run without news
@@ -36,7 +38,7 @@ LATE = "20300101T0000"
 class Cost:
     wall: float
     cpu: float
-    commits: int
+    commits: Sequence[str]
 
 
 def main() -> int:
@@ -61,20 +63,20 @@ def main() -> int:
             shutil.rmtree(folder / name, ignore_errors=True)
         before = [path for path in files if any(f"_{week}_" in path.name for week in weeks[-1 - history : -1])]
 
-        def night(folder: Path = folder) -> int:
-            config = load_config(ROOT / "conf", *(str(folder / name) for name in ("lake", "vault", "landing")))
-            store, commits, now = Store(spark, config.lake, config.vault), list[str](), utc_now()
+        def night(folder: Path = folder) -> list[str]:
+            store, commits, now = Store(spark, str(folder / "lake"), str(folder / "vault")), list[str](), utc_now()
             store.before_commit = commits.append
-            run = Run(store, config, new_run_id(now), now)
+            run = Run(store, conf_of(folder), new_run_id(now), now)
             pipeline.run(run)
             pipeline.check_audit(run)
-            return len(commits)
+            return commits
 
         put(out, folder, [*master, *before])
         costs = {f"all of {history} weeks": measure(night)}
         costs["nothing new"] = measure(night)
         put(out, folder, last)
         costs["one new week"] = growth[history] = measure(night)
+        costs["only its commits, of one row each"] = commits_alone(spark, folder, costs["one new week"].commits)
         if history == max(HISTORIES) or history == len(weeks) - 1:
             late_receipt(folder)
             costs["one late receipt, nine months back"] = measure(night)
@@ -112,7 +114,31 @@ def changed_region(folder: Path) -> None:
     branches.with_name(f"filialen_{LATE}.csv").write_text(f"{header}\n{';'.join(cells.values())}\n", "cp1252")
 
 
-def measure(work: Callable[[], int]) -> Cost:
+def conf_of(folder: Path) -> Config:
+    return load_config(ROOT / "conf", *(str(folder / name) for name in ("lake", "vault", "landing")))
+
+
+def commits_alone(spark: SparkSession, folder: Path, commits: Sequence[str]) -> Cost:
+    """What the commits of a night would cost if nothing had to be computed: a row appended to a new table for each of them."""
+    lake, scratch = (Store(spark, *(str(place / name) for name in ("lake", "vault"))) for place in (folder, folder / "scratch"))
+    tables = {table.full_name: table for table in tables_of(conf_of(folder).sources) if table.full_name in commits}
+    scratch.create_missing(tables.values())
+    rows = {name: lake.keep(lake.read(table).limit(1)) for name, table in tables.items()}
+
+    def commit() -> Sequence[str]:
+        for name in commits:
+            scratch.append(tables[name], rows[name])
+        return commits
+
+    scratch.expect(1)
+    try:
+        commit()  # once before, so that it is measured warm
+        return measure(commit)
+    finally:
+        scratch.expect(None)
+
+
+def measure(work: Callable[[], Sequence[str]]) -> Cost:
     cpu, wall = used_cpu(), time.monotonic()
     commits = work()
     return Cost(time.monotonic() - wall, used_cpu() - cpu, commits)
@@ -135,7 +161,7 @@ def report(costs: dict[str, Cost]) -> None:
     say(f"\n{'':<36} {'wall s':>8} {'CPU s':>8} {'of all':>7} {'beyond nothing':>15} {'commits':>8}")
     for name, cost in costs.items():
         beyond = (cost.cpu - empty.cpu) / full.cpu
-        say(f"{name:<36} {cost.wall:8.1f} {cost.cpu:8.1f} {cost.cpu / full.cpu:7.1%} {beyond:15.1%} {cost.commits:8}")
+        say(f"{name:<36} {cost.wall:8.1f} {cost.cpu:8.1f} {cost.cpu / full.cpu:7.1%} {beyond:15.1%} {len(cost.commits):8}")
     share = (costs["one new week"].cpu - empty.cpu) / full.cpu
     say(f"a week costs a run without news and {share:.1%} of the full run's CPU; target {SHARE:.0%}")
 

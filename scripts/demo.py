@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -75,8 +76,8 @@ def run_pipeline(out: Path) -> int:
         return job.wait()
 
 
-def spark_submit(script: Path, *arguments: str) -> list[str]:
-    """The command that submits a script to Spark on one machine."""
+def spark_submit(script: Path, *arguments: str, options: Sequence[str] = ()) -> list[str]:
+    """The command that submits a script to Spark: on one machine, if its further options do not say otherwise."""
     settings = {
         "spark.sql.shuffle.partitions": "4",
         "spark.databricks.delta.snapshotPartitions": "1",
@@ -86,7 +87,7 @@ def spark_submit(script: Path, *arguments: str) -> list[str]:
     command = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[*]", "--driver-memory", "4g"]
     for name, value in settings.items():
         command += ["--conf", f"{name}={value}"]
-    return [*command, str(script), *arguments]
+    return [*command, *options, str(script), *arguments]
 
 
 def show(out: Path) -> bool:

@@ -24,7 +24,7 @@ from tillhouse.kpi import metrics
 from tillhouse.quality import rules
 from tillhouse.sources import fields
 from tillhouse.sources.delivery import Closed, Delivery
-from tillhouse.sources.model import Column, Csv, Locale, Nested, Source, VersionOrder
+from tillhouse.sources.model import Column, Csv, Locale, Nested, Source, VersionOrder, Workbook
 from tillhouse.tables import Table, gold, ops, silver, vault
 from tillhouse.tables.bronze import bronze_table
 
@@ -314,6 +314,7 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
     "A source": (Source, "The keys of a file `conf/sources/<source>.yml`."),
     "A column": (Column, "Where one canonical field comes from: exactly one of `aliases`, `join`, `sum`, `from_path`, `value`."),
     "csv": (Csv, "Layout of a text table. The first line after `skip_rows` names the columns."),
+    "workbook": (Workbook, "Where in a workbook the records are. The first row after `skip_rows` names the columns."),
     "locale": (
         Locale,
         "How numbers are written. A minus may stand before or behind, or be written as parentheses; grouping marks are "
@@ -341,6 +342,7 @@ SCALARS = {str: "text", int: "whole number", bool: "`true`, `false`", date: "dat
 SEE: dict[type[BaseModel], str] = {
     Column: "a-column",
     Csv: "csv",
+    Workbook: "workbook",
     Locale: "locale",
     Nested: "nested-records",
     VersionOrder: "version_order",
@@ -356,11 +358,14 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "description": "One sentence for people.",
         "owner": "Who answers for the source. Its exceptions go to this owner.",
         "due_days": "Days until an exception of the source is due.",
-        "format": "`csv` is any text table with a header line; `jsonl` has one JSON object on each line.",
+        "format": "`csv` is any text table with a header line; `jsonl` has one JSON object on each line; `xlsx` is an Excel "
+        "workbook; `parquet` may hold nested lines. Numbers and days of typed files count as written in the mapping's decimal "
+        "mark and as `iso`.",
         "file_pattern": "Path of the files below the landing area. `*` stands for anything but `/`; `{name}` captures "
         "such a part under that name. A path may match one source only.",
         "encoding": "Character encoding, for example utf-8, cp1252, iso-8859-15. A file in another encoding is rejected.",
         "csv": "Layout of a text table.",
+        "workbook": "Where in a workbook the records are.",
         "locale": "How numbers are written.",
         "date_formats": "How days and times are written, tried in this order: `iso` (a time only with its time of day), or "
         "letters such as `dd.MM.yyyy HH:mm:ss` (d day, M month, y year, H hour, m minute, s second, S fraction, XXX offset), "
@@ -427,6 +432,11 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "quote": "One character around texts; `''` for a system that does not quote.",
         "skip_rows": "Lines above the header.",
         "footer_prefix": "Records whose first column begins so are titles or totals: they are left out and counted.",
+    },
+    Workbook: {
+        "sheet": "Name of the sheet; without it, the first one.",
+        "skip_rows": "Rows above the header.",
+        "footer_prefix": "Rows whose first cell begins so are titles or totals: they are left out and counted.",
     },
     Locale: {
         "decimal": "Decimal mark.",

@@ -101,11 +101,10 @@ def disturb(landing: Path) -> None:
     moved["completed_at"] = records[-1]["completed_at"]
     text = "\n".join(json.dumps(record) for record in (wrong, moved, records[6])) + "\n"
     later(cloud[1], "20300103T0000").write_text(text, "utf-8")  # a correction of an old week, one receipt on another day
-    gone = [
-        {"location": record["location"], "register": record["register"], "receipt_id": record["receipt_id"]}
-        for record in records[8:10]
-    ]
-    text = "\n".join(json.dumps({**record, "state": "deleted"}) for record in gone) + "\n"
+    keys = ("location", "register", "receipt_id")
+    gone = [{key: record[key] for key in keys} for record in records[8:10]]
+    empty: dict[str, object] = {"completed_at": None, "items": [], "state": "deleted"}
+    text = "\n".join(json.dumps({**record, **empty}) for record in gone) + "\n"
     later(cloud[1], "20300104T0000").write_text(text, "utf-8")  # receipts that the source takes back
 
 

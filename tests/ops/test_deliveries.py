@@ -13,6 +13,7 @@ from tests.conftest import Chain
 from tests.integration.test_kpi_cases import BRANCHES
 from tests.sources.mappings import source
 from tillhouse.ops import deliveries
+from tillhouse.store import Since, Store
 from tillhouse.tables import gold, ops, silver
 
 TILL = """
@@ -199,6 +200,17 @@ def test_batches_as_of_dates_and_a_full_run_give_the_same(first: tuple[Chain, Ro
     chain.run(as_of=TUESDAY, full=True)
     assert content(chain) == later
     assert {step.step: step.status for step in chain.run(as_of=TUESDAY)}["delivery"] == "unchanged"
+
+
+def test_what_is_judged_again_is_whole_deliveries(spark: SparkSession, tmp_path: Path) -> None:
+    """Or else a missing week would be told again with some of its days."""
+    weekly = source(changes="delivery: {period: week, from_path: week, due_days: 1}")
+    store = Store(spark, str(tmp_path / "lake"), str(tmp_path / "vault"))
+    store.create_missing([ops.DELIVERY, ops.FILE_LEDGER, silver.RECEIPT_VERSION])
+    since = Since({table.full_name: store.version(table)[1] for table in (ops.FILE_LEDGER, silver.RECEIPT_VERSION)}, frozenset())
+    days = deliveries._touched_days(store, [weekly], since, date(2025, 3, 13), ({}, {}))["till"]
+    assert min(days) == date(2025, 3, 3)  # the Monday of the earliest week that was not due long before
+    assert len(days) % 7 == 0
 
 
 def test_numbers_that_start_anew_leave_no_gap_and_days_are_compared_in_order(spark: SparkSession) -> None:

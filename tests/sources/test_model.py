@@ -138,7 +138,7 @@ def faults(changes: str, base: str = CSV) -> list[str]:
             "key 'value_maps.status.1' must be a text, but YAML reads a number here (1); write it in quotes",
         ),
         ("value_maps: {state: {a: OPEN}}", "key 'value_maps.state': the field is not mapped; map it under columns"),
-        ("lines: {path: items, columns: {gross_amount: {aliases: [a]}}}", "key 'lines': a text table has no nested records; map"),
+        ("lines: {path: items, columns: {gross_amount: {aliases: [a]}}}", "key 'lines': a table has no nested records; map"),
         (
             "file_pattern: /till/{week}.csv",
             "key 'file_pattern': '/till/{week}.csv': write the path below the landing area, with /",

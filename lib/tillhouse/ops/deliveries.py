@@ -361,12 +361,12 @@ def _touched_days(store: Store, sources: Sequence[Source], since: Since, until: 
     touched: Days = {}
     for source in sources:
         plan = _plan(source)
-        days = plan.whole_periods(changed[source.name])
+        days = set(changed[source.name])
         if plan.numbered:
             days |= {day for start in changed[source.name] for day in _range(start, min(start + LOOK_BACK, max(until, judged)))}
         undue = timedelta(days=len(list(plan.days_of(until))) + plan.due_days + 1)
         days |= set(_range(min(until, judged) - undue, max(until, judged)))
-        touched[source.name] = days
+        touched[source.name] = plan.whole_periods(days)  # a missing file is one exception, with all its days
     return touched
 
 

@@ -128,6 +128,14 @@ class Csv(StrictModel):
         return self
 
 
+class Workbook(StrictModel):
+    """Which sheet of a workbook holds the records, and where they begin."""
+
+    sheet: Text | None = None
+    skip_rows: int = Field(default=0, ge=0)
+    footer_prefix: tuple[Text, ...] = ()
+
+
 class Nested(StrictModel):
     """Child records inside a record, such as the lines of a JSON receipt."""
 
@@ -161,10 +169,11 @@ class Source(StrictModel):
     description: Text
     owner: Text
     due_days: int = Field(default=7, ge=0)
-    format: Literal["csv", "jsonl"]
+    format: Literal["csv", "jsonl", "xlsx", "parquet"]
     file_pattern: Text
     encoding: Encoding = "utf-8"
     csv: Csv = Csv()
+    workbook: Workbook = Workbook()
     locale: Locale = Locale()
     date_formats: tuple[DateFormat, ...] = ()
     timezone: BranchOrZone = "branch"
@@ -277,8 +286,8 @@ class Source(StrictModel):
         for key, nested in (("lines", self.lines), ("payments", self.payments)):
             if nested is not None and self.entity != "receipt":
                 yield key, f"only a receipt has {key}, this source is a {self.entity}; remove the key"
-            elif nested is not None and self.format == "csv":
-                yield key, "a text table has no nested records; map its columns under columns"
+            elif nested is not None and self.format in ("csv", "xlsx"):
+                yield key, "a table has no nested records; map its columns under columns"
         if self.entity != "receipt":
             return
         columns = self.lines.columns if self.lines else self.columns

@@ -11,12 +11,19 @@ from dataclasses import dataclass
 from tillhouse.errors import SourceError
 from tillhouse.sources.json_lines import read_json_lines
 from tillhouse.sources.model import Column, Source
+from tillhouse.sources.parquet_file import read_parquet_file
 from tillhouse.sources.records import Records, column_key
 from tillhouse.sources.text_table import read_text_table
+from tillhouse.sources.workbook import read_workbook
 
 MAX_FILE_BYTES = 1 << 30
 MAX_COLUMNS = 2_000
-_READERS: dict[str, Callable[[bytes, Source], Records]] = {"csv": read_text_table, "jsonl": read_json_lines}
+_READERS: dict[str, Callable[[bytes, Source], Records]] = {
+    "csv": read_text_table,
+    "jsonl": read_json_lines,
+    "xlsx": read_workbook,
+    "parquet": read_parquet_file,
+}
 
 
 def read_records(content: bytes, source: Source) -> Records:
