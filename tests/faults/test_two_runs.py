@@ -34,7 +34,7 @@ def test_of_two_runs_started_together_one_works_and_the_other_is_refused_or_wait
     waiting = start(tmp_path, "waiting", tillhouse, "run", *arguments(chain), "--wait", "5", "--run-id", "waiting")
     refused = start(tmp_path, "refused", str(ROOT / "jobs" / "pipeline.py"), *arguments(chain), "--run-id", "refused")
     store = Store(chain.spark, str(chain.lake), str(chain.vault))
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
 
     def until_both_have_come(table: str) -> None:
         while table == ops.FILE_LEDGER.full_name:
@@ -49,7 +49,7 @@ def test_of_two_runs_started_together_one_works_and_the_other_is_refused_or_wait
     try:
         pipeline.run(Run(store, chain.config, "working", utc_now()))
         assert refused.wait() == 1
-        assert waiting.wait(120) == 0, said_by(tmp_path, "waiting")
+        assert waiting.wait(300) == 0, said_by(tmp_path, "waiting")
     finally:
         for process in (waiting, refused):
             process.kill()
