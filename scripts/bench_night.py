@@ -45,6 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench night", description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / ".bench" / "night", help="folder to work in (.bench/night)")
     parser.add_argument("--weeks", type=int, help="only the first N weeks (all 53)")
+    parser.add_argument("--histories", type=int, nargs="+", default=HISTORIES, help="weeks before the new one (13 26 52)")
     given = parser.parse_args()
     out: Path = given.out.resolve()
     os.environ.setdefault("TILLHOUSE_TOKEN_KEY", secrets.token_hex(32))
@@ -57,7 +58,7 @@ def main() -> int:
     say(f"{len(weeks)} weeks, {os.cpu_count()} processors")
 
     growth: dict[int, Cost] = {}
-    for history in sorted({min(weeks_before, len(weeks) - 1) for weeks_before in HISTORIES}):
+    for history in sorted({min(weeks_before, len(weeks) - 1) for weeks_before in given.histories}):
         folder = out / f"after_{history}"
         for name in ("lake", "vault", "landing"):
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -77,7 +78,7 @@ def main() -> int:
         put(out, folder, last)
         costs["one new week"] = growth[history] = measure(night)
         costs["only its commits, of one row each"] = commits_alone(spark, folder, costs["one new week"].commits)
-        if history == max(HISTORIES) or history == len(weeks) - 1:
+        if history == max(given.histories) or history == len(weeks) - 1:
             late_receipt(folder)
             costs["one late receipt, nine months back"] = measure(night)
             changed_region(folder)
