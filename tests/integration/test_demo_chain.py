@@ -101,7 +101,7 @@ def test_a_run_without_news_writes_nothing_outside_ops_and_says_so(demo_lake: Ch
     before = versions(demo_lake)
     results = demo_lake.run()
     assert {result.step: result.status for result in results} == dict.fromkeys(
-        ("bronze", "silver", "identity", "gold", "kpi"), "unchanged"
+        ("bronze", "silver", "delivery", "identity", "gold", "kpi"), "unchanged"
     )
     assert versions(demo_lake) == before
 
@@ -148,6 +148,15 @@ def test_status_tells_runs_audit_coverage_and_exceptions(demo_lake: Chain) -> No
     assert len(report["audit"]) >= 12
     assert "product_unknown" in text
     assert "identified 100.0%" in text
+    assert {(row["source"], row["status"]) for row in report["deliveries"]} == {
+        ("cloud_till_sales", "on_time"), ("erp_sales", "on_time"),
+    }  # fmt: skip
+
+
+def test_every_branch_and_day_of_the_demo_was_delivered_on_time(demo_lake: Chain) -> None:
+    days = demo_lake.store.read(gold.KPI_BRANCH_DAY)
+    assert days.where("delivery_status <> 'on_time' OR delivery_status IS NULL").count() == 0
+    assert days.count() == demo_lake.store.read(gold.FCT_RECEIPT).select("branch_id", "business_date").distinct().count()
 
 
 @pytest.fixture
