@@ -38,8 +38,9 @@ Mark = tuple[str, int, str]
 class Step:
     """One step: the tables that it reads and writes, the parts of conf and rules that it depends on, and the work itself.
 
-    ``run`` gets what its tables reflect already, or None where everything is to be made anew. A changed part named
-    ``source X`` touches that source's records, any other part touches everything.
+    ``run`` gets what its tables reflect already, or None where everything is to be made anew; it counts nothing where no record
+    was concerned, and then there is nothing to audit. A changed part named ``source X`` touches that source's records, any other
+    part touches everything.
     """
 
     name: str
@@ -175,7 +176,7 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
                 if reason:
                     with store.told():
                         figures = step.run(run, since)
-                    found = [] if _did_nothing(step, figures) else step.audit(run, since)
+                    found = step.audit(run, since) if figures and not _did_nothing(step, figures) else []
                     measured += [(step.name, item) for item in found]
                     if now and all(item.ok for item in found):  # what does not add up is worked on again by the next run
                         marks[step.name] = now | _made(run, step)

@@ -70,6 +70,7 @@ def run(
     for batch in _batches(store, sources, news, changed_branches, since):
         if not batch.delivered:
             judged += _forget(store, batch)
+            counted["sources_gone"] = 1
             continue
         found, settled, figures = _run_batch(store, batch, branches, ledger, token_key)
         judged += found
