@@ -117,7 +117,7 @@ def test_week_by_week_gives_the_same_gold(
     assert_same(at_once, deliver([batches[0] + batches[1], *batches[2:]]))
 
 
-@pytest.mark.parametrize("seed", [5, 6])
+@pytest.mark.parametrize("seed", [5])
 def test_a_shuffled_order_gives_the_same_gold(
     at_once: Chain, deliveries: Path, deliver: Callable[[Sequence[Sequence[Path]]], Chain], seed: int
 ) -> None:
