@@ -65,11 +65,8 @@ def main() -> int:
         before = [path for path in files if any(f"_{week}_" in path.name for week in weeks[-1 - history : -1])]
 
         def night(folder: Path = folder) -> list[str]:
-            store, commits, now = Store(spark, str(folder / "lake"), str(folder / "vault")), list[str](), utc_now()
-            store.before_commit = commits.append
-            run = Run(store, conf_of(folder), new_run_id(now), now)
-            pipeline.run(run)
-            pipeline.check_audit(run)
+            commits = list[str]()
+            run_chain(spark, folder, commits.append)
             return commits
 
         put(out, folder, [*master, *before])
@@ -117,6 +114,16 @@ def changed_region(folder: Path) -> None:
 
 def conf_of(folder: Path) -> Config:
     return load_config(ROOT / "conf", *(str(folder / name) for name in ("lake", "vault", "landing")))
+
+
+def run_chain(spark: SparkSession, folder: Path, before_commit: Callable[[str], None] = lambda table: None) -> Store:
+    """One run of the chain in a folder; its audit must agree."""
+    store, now = Store(spark, str(folder / "lake"), str(folder / "vault")), utc_now()
+    store.before_commit = before_commit
+    run = Run(store, conf_of(folder), new_run_id(now), now)
+    pipeline.run(run)
+    pipeline.check_audit(run)
+    return store
 
 
 def commits_alone(spark: SparkSession, folder: Path, commits: Sequence[str]) -> Cost:

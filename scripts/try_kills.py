@@ -22,6 +22,7 @@ from bench_pipeline import say
 from compare_lakes import COMPARED, compare
 from demo import ROOT
 from make_demo_exports import make_exports
+from try_orders import by_week
 
 
 def main() -> int:
@@ -36,8 +37,7 @@ def main() -> int:
     os.environ.setdefault("TILLHOUSE_TOKEN_KEY", secrets.token_hex(32))
     make_exports(out, given.weeks, 4, plain=True)
     files = sorted(path for path in (out / "landing").rglob("*") if path.is_file())
-    master = [path for path in files if "sales" not in path.parts]
-    weeks = sorted({path.name.split("_")[1] for path in files if path not in master})
+    weeks = by_week(files)
     quiet, disturbed = out / "quiet", out / "disturbed"
     put(out, quiet, files)
     started = time.monotonic()
@@ -47,8 +47,8 @@ def main() -> int:
 
     moments = random.Random(given.seed)  # noqa: S311 - no secret
     kills, torn, by_step = 0, 0, dict[str, int]()
-    for number, week in enumerate(weeks):
-        put(out, disturbed, [path for path in files if f"_{week}_" in path.name] + (master if number == 0 else []))
+    for number, deliveries in enumerate(weeks):
+        put(out, disturbed, deliveries)
         for _ in range(given.kills * (number + 1) // len(weeks) - given.kills * number // len(weeks)):
             before = orphans(disturbed)
             step = kill_after(disturbed, moments.uniform(8, usual))
@@ -60,7 +60,7 @@ def main() -> int:
         started_again = time.monotonic()
         finish(disturbed)
         usual = time.monotonic() - started_again
-        say(f"week {week}: {kills} kills so far, {torn} in the middle of a write; then done in {usual:.0f} s")
+        say(f"week {number + 1}: {kills} kills so far, {torn} in the middle of a write; then done in {usual:.0f} s")
     differing = [table.full_name for table in COMPARED if compare(quiet / "lake", disturbed / "lake", table).differing]
     steps = ", ".join(f"{name} {count}" for name, count in sorted(by_step.items()))
     say(f"{kills} kills, {torn} in the middle of a write; during: {steps}")

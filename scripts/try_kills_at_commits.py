@@ -14,7 +14,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-from bench_night import put
+from bench_night import put, run_chain
 from bench_pipeline import say
 from compare_lakes import COMPARED, compare
 from demo import ROOT
@@ -24,7 +24,6 @@ from try_orders import by_week, later
 
 from tillhouse import pipeline
 from tillhouse.config import load_config
-from tillhouse.ops.runs import Run, new_run_id, utc_now
 from tillhouse.session import open_session
 from tillhouse.store import Store
 from tillhouse.tables import ops
@@ -43,7 +42,7 @@ def main() -> int:
     spark = open_session("kills")
     quiet = out / "quiet"
     put(out, quiet, first)
-    run(spark, quiet)
+    run_chain(spark, quiet)
     put(out, quiet, [*second, *changes(out / "landing")])
     moments = list[tuple[str, Path]]()
 
@@ -53,12 +52,12 @@ def main() -> int:
         shutil.rmtree(then / "lake/ops/_lease")  # that of a killed process is free, but this one lives
         moments.append((table, then))
 
-    store = run(spark, quiet, keep)
+    store = run_chain(spark, quiet, keep)
     idle = written(store) - {table for table, _ in moments}
     say(f"{len(moments)} commits; tables without one: {', '.join(sorted(idle)) or 'none'}")
     failures = 0
     for number, (table, folder) in enumerate(moments):
-        run(spark, folder)
+        run_chain(spark, folder)
         wrong = [other.full_name for other in COMPARED if compare(quiet / "lake", folder / "lake", other).differing]
         wrong += ["bronze"] if records(spark, folder) != records(spark, quiet) else []
         failures += bool(wrong)
@@ -83,17 +82,6 @@ def changes(landing: Path) -> list[Path]:
     made.append(later(cloud, "20300101T0000"))
     made[-1].write_text("\n".join(json.dumps(record) for record in (corrected, moved)) + "\n", "utf-8")
     return made
-
-
-def run(spark: SparkSession, folder: Path, before_commit: object = None) -> Store:
-    config = load_config(ROOT / "conf", *(str(folder / name) for name in ("lake", "vault", "landing")))
-    store, now = Store(spark, config.lake, config.vault), utc_now()
-    if callable(before_commit):
-        store.before_commit = before_commit
-    job = Run(store, config, new_run_id(now), now)
-    pipeline.run(job)
-    pipeline.check_audit(job)
-    return store
 
 
 def written(store: Store) -> set[str]:

@@ -16,18 +16,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench_night import put
+from bench_night import put, run_chain
 from bench_pipeline import say
 from compare_lakes import COMPARED, compare
 from demo import ROOT
 from make_demo_exports import make_exports
 from pyspark.sql import SparkSession
 
-from tillhouse import pipeline
-from tillhouse.config import load_config
-from tillhouse.ops.runs import Run, new_run_id, utc_now
 from tillhouse.session import open_session
-from tillhouse.store import Store
 
 
 def main() -> int:
@@ -69,12 +65,8 @@ def main() -> int:
 
 def run(spark: SparkSession, folder: Path) -> list[str]:
     """One run; returns the tables outside ops that it committed to."""
-    config = load_config(ROOT / "conf", *(str(folder / name) for name in ("lake", "vault", "landing")))
-    store, commits, now = Store(spark, config.lake, config.vault), list[str](), utc_now()
-    store.before_commit = commits.append
-    job = Run(store, config, new_run_id(now), now)
-    pipeline.run(job)
-    pipeline.check_audit(job)
+    commits = list[str]()
+    run_chain(spark, folder, commits.append)
     return sorted({table for table in commits if not table.startswith("ops.")})
 
 

@@ -13,6 +13,7 @@ from tillhouse.errors import ContractError
 
 VERSION_PROPERTY = "tillhouse.contractVersion"
 MONTH = "_month"
+MONTH_COLUMN = f"{MONTH} STRING NOT NULL COMMENT 'month of business_date, the partition'"
 NO_MONTH = "unknown"  # of a record without trading day
 
 

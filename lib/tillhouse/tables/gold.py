@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from tillhouse.tables.contract import MONTH, Table
+from tillhouse.tables.contract import MONTH, MONTH_COLUMN, Table
 
 _VALIDITY = """
         valid_from DATE NOT NULL COMMENT 'first day of this version',
         valid_to DATE COMMENT 'first day that it no longer holds; NULL while it holds',
         is_current BOOLEAN NOT NULL COMMENT 'the version that holds now'
 """
-_MONTH_COLUMN = f"{MONTH} STRING NOT NULL COMMENT 'month of business_date, the partition'"
 
 DIM_BRANCH = Table(
     schema="gold",
@@ -130,7 +129,7 @@ FCT_RECEIPT = Table(
         source STRING NOT NULL COMMENT 'source that delivered it',
         receipt_number STRING COMMENT 'printed number',
         detail_level STRING NOT NULL COMMENT 'lines, categories or totals',
-        {_MONTH_COLUMN}
+        {MONTH_COLUMN}
     """,
     key=("receipt_key",),
     partition_by=(MONTH,),
@@ -161,7 +160,7 @@ FCT_SALE_LINE = Table(
         net_amount DECIMAL(18,2) COMMENT 'signed, without VAT',
         tax_amount DECIMAL(18,2) COMMENT 'signed VAT',
         discount_amount DECIMAL(18,2) NOT NULL COMMENT 'discount on the line; positive on sales',
-        {_MONTH_COLUMN}
+        {MONTH_COLUMN}
     """,
     key=("receipt_key", "line_number"),
     partition_by=(MONTH,),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tillhouse.tables.contract import MONTH, Table
+from tillhouse.tables.contract import MONTH, MONTH_COLUMN, Table
 
 FILE_LEDGER = Table(
     schema="ops",
@@ -106,7 +106,7 @@ DELIVERY = Table(
         is_file_there BOOLEAN NOT NULL COMMENT 'a file or receipts of the period have come, if not of this branch and day',
         missing_numbers BIGINT NOT NULL COMMENT 'closing and receipt numbers that the tills have counted and that did not come',
         gaps STRING COMMENT 'which ones: field, register, numbers; the first ten gaps',
-        {MONTH} STRING NOT NULL COMMENT 'month of business_date, the partition'
+        {MONTH_COLUMN}
     """,
     key=("source", "branch_id", "business_date"),
     partition_by=(MONTH,),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tillhouse.tables.contract import MONTH, Table
+from tillhouse.tables.contract import MONTH, MONTH_COLUMN, Table
 
-_MONTH_COLUMN = f"{MONTH} STRING NOT NULL COMMENT 'month of business_date, the partition'"
 _LINEAGE = """
         _file STRING NOT NULL COMMENT 'file below the landing area',
         _file_id STRING NOT NULL COMMENT 'the file, see ops.file_ledger'
@@ -43,7 +42,7 @@ RECEIPT = Table(
         detail_level STRING NOT NULL COMMENT 'lines, categories or totals',
         is_day_total BOOLEAN NOT NULL COMMENT 'a day of a branch as one document: counts in revenue, not in receipts',
         line_count INT NOT NULL COMMENT 'lines',
-        {_MONTH_COLUMN},
+        {MONTH_COLUMN},
         {_LINEAGE},
         _row BIGINT NOT NULL COMMENT 'first line of the receipt in that file'
     """,
@@ -82,7 +81,7 @@ RECEIPT_LINE = Table(
         is_void BOOLEAN NOT NULL COMMENT 'the line takes back an earlier line of the same receipt',
         is_voided BOOLEAN NOT NULL COMMENT 'nothing remains of the line after the voids inside the receipt',
         _amount_read DECIMAL(18,5) NOT NULL COMMENT 'amount as delivered, before sign rule and rounding',
-        {_MONTH_COLUMN},
+        {MONTH_COLUMN},
         {_LINEAGE},
         _row BIGINT NOT NULL COMMENT 'line of that file'
     """,
@@ -107,7 +106,7 @@ RECEIPT_PAYMENT = Table(
         tender_name STRING COMMENT 'tender as the source names it',
         currency STRING NOT NULL COMMENT 'ISO 4217',
         amount DECIMAL(18,2) NOT NULL COMMENT 'signed amount kept by the branch, change already taken off',
-        {_MONTH_COLUMN}
+        {MONTH_COLUMN}
     """,
     key=("receipt_key", "payment_number"),
     partition_by=(MONTH,),
@@ -137,7 +136,7 @@ RECEIPT_VERSION = Table(
         rejected_amount DECIMAL(38,5) NOT NULL COMMENT 'sum of their amounts as far as they can be read',
         repeated_count BIGINT NOT NULL COMMENT 'lines whose number the file has already used for this receipt',
         repeated_amount DECIMAL(38,5) NOT NULL COMMENT 'sum of their amounts',
-        {_MONTH_COLUMN}
+        {MONTH_COLUMN}
     """,
     key=("receipt_key", "_file_id"),
     partition_by=(MONTH,),
