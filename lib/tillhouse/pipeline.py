@@ -269,6 +269,7 @@ def _why(run: Run, step: Step, marks: Mapping[str, Mark], now: Mapping[str, Mark
         return all_anew, None
     versions = {table.full_name: marks[table.full_name][1] for table in step.reads(run.config)}
     news = [name for name, version in versions.items() if now[name][1] != version]
+    versions = {table.full_name: marks[f"{MADE}{table.full_name}"][1] for table in step.writes(run.config)} | versions
     reasons = ([f"new in {', '.join(news)}"] if news else []) + ([f"changed: {', '.join(sorted(changed))}"] if changed else [])
     reasons += [f"again: {run.again}"] if run.again else []
     before = marks.get(f"{PART}{AS_OF}", ("", 0, ""))[2]
@@ -290,8 +291,10 @@ def _why_all_anew(
         reason = "first run"
     elif touches_all:
         reason = f"changed: {', '.join(touches_all)}"
-    for table in () if reason else step.reads(run.config):
-        (table_id, version, _), mark = now[table.full_name], marks.get(table.full_name)
+    tables = {table.full_name: table for table in step.reads(run.config)}
+    made = {f"{MADE}{table.full_name}": table for table in step.writes(run.config)}
+    for name, table in () if reason else (tables | made).items():
+        (table_id, version, _), mark = now.get(name) or (*run.store.version(table), ""), marks.get(name)
         if mark is None or mark[0] != table_id:
             reason = f"{table.full_name} was made anew"
         elif not run.store.can_read_changes(table, mark[1], version):

@@ -56,8 +56,9 @@ class Stored:
 class Since:
     """What a step's tables reflect already.
 
-    ``versions`` are those of the tables that it reads, ``changed_parts`` the parts of conf that have changed since, ``as_of``
-    the date of the last run. ``again`` (SQL over branch_id and business_date) is to be worked on whether it has changed or not.
+    ``versions`` are those of the tables that it reads and has made, ``changed_parts`` the parts of conf that have changed since,
+    ``as_of`` the date of the last run. ``again`` (SQL over branch_id and business_date) is to be worked on whether it has
+    changed or not.
     """
 
     versions: Mapping[str, int]

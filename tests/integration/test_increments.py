@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from compare_lakes import compare
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from try_orders import by_week, disturb, later  # a script, not a package
 
@@ -77,8 +77,17 @@ def at_once(deliveries: Path, deliver: Callable[[Sequence[Sequence[Path]]], Chai
 
 
 def assert_same(one: Chain, other: Chain) -> None:
-    """Every row of both lakes, customers up to renaming."""
+    """Every row of both lakes, customers up to renaming, and what is wrong with which amount."""
     assert [table.full_name for table in COMPARED if compare(one.lake, other.lake, table).differing] == []
+    found, expected = (
+        {(row["rule"], row["record_key"], row["amount"]) for row in open_exceptions(chain).collect()} for chain in (other, one)
+    )
+    assert "product_unknown" in {rule for rule, _, _ in expected}
+    assert found == expected
+
+
+def open_exceptions(chain: Chain) -> DataFrame:
+    return chain.store.read(silver.EXCEPTION).where("status = 'open'")
 
 
 def commits_of_a_run(chain: Chain, kill_before: str | None = None, again: str | None = None) -> list[str]:
