@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -76,8 +77,7 @@ def run(
         judged += found
         sold.append(settled)
         counted |= {name: counted.get(name, 0) + value for name, value in figures.items()}
-    if sold or is_news_of_products:
-        judged += _of_products(store, sold, products, since)
+    judged += _of_products(store, sold, products, is_news_of_products, since)
     if is_news_of_products:
         store.overwrite(silver.PRODUCT, products)
     exceptions.record(store, judged, sources, run_id, seen_at)
@@ -260,16 +260,21 @@ def _add_missing(store: Store, table: Table, rows: DataFrame) -> None:
         store.append(table, new)
 
 
-def _of_products(store: Store, sold: Sequence[DataFrame], products: DataFrame, since: Since | None) -> list[Judged]:
-    """Sold products without master data: those of the lines just written, and those that were listed before."""
+def _of_products(
+    store: Store, sold: Sequence[DataFrame], products: DataFrame, is_news_of_products: bool, since: Since | None
+) -> list[Judged]:
+    """Sold products without master data: those of which a line has changed, and those listed before if master data is new."""
     is_unknown = F.col("rule") == exceptions.PRODUCT_UNKNOWN
     if since is None:
         return [Judged(exceptions.of_products(settled, products), is_unknown) for settled in sold]
-    refs = store.read(silver.EXCEPTION).where(is_unknown & (F.col("status") == "open")).select("record_key")
-    for settled in sold:
-        unknown = settled.join(products, on=F.col("product_ref") == F.col("product_id"), how="left_anti")
-        refs = refs.union(unknown.where("product_ref IS NOT NULL").select("product_ref"))
-    refs = store.keep(refs.distinct())
+    listed = store.read(silver.EXCEPTION).where(is_unknown & (F.col("status") == "open")).select("record_key")
+    in_doubt = [listed] if is_news_of_products else []
+    if store.has_news(silver.RECEIPT_LINE, since):
+        changed = store.touched(silver.RECEIPT_LINE, since, ["product_ref"]).toDF("record_key").where("record_key IS NOT NULL")
+        in_doubt.append(changed.join(products, on=F.col("record_key") == F.col("product_id"), how="left_anti"))
+    if not in_doubt:
+        return []
+    refs = store.keep(reduce(DataFrame.union, in_doubt).distinct())
     if refs.isEmpty():
         return []
     of_refs = F.col("product_ref") == F.col("record_key")
@@ -280,7 +285,7 @@ def _of_products(store: Store, sold: Sequence[DataFrame], products: DataFrame, s
 def _payments(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFrame:
     mapped, problems = map_payments(bronze, source, branches)
     assert source.payments is not None
-    payment_fields = {source.payments.path, *(field.name for field in PAYMENT_FIELDS)}  # lines tell the receipt's own faults
+    payment_fields = {*source.nested_paths, *(field.name for field in PAYMENT_FIELDS)}  # lines tell the receipt's own faults
     place = F.concat_ws("/", "branch_id", "receipt_id", F.concat(F.lit("payment "), "_child_position"))
     keyed = mapped.withColumns({"source": F.lit(source.name), "_payment": place}).withColumn(
         "receipt_key", surrogate_key("source", "branch_id", "register_id", "closing_id", "receipt_id")
