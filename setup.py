@@ -17,6 +17,7 @@ setup(
         "delta-spark>=4.4.0,<4.4.1",  # tables with transactions; 4.4.1 asks for jars that are not published
         "pyarrow>=18",  # readers and the exchange with Spark
         "pandas>=2.2,<3",  # pyspark's Arrow functions; pyspark 4.2 does not support 3
+        "lxml>=6",  # reads XML exports (POSLog, index.xml of DSFinV-K) without expanding entities or loading anything
         "openpyxl>=3.1",  # reads .xlsx exports of ERP systems
         "pyyaml>=6.0",  # conf
         "pydantic>=2.7,<3",  # conf as frozen models with errors that name the key
@@ -40,6 +41,7 @@ setup(
             "ruff>=0.13",
             "mypy>=1.17",
             "types-PyYAML",
+            "lxml-stubs",
         ],
     },
     entry_points={"console_scripts": ["tillhouse = tillhouse.cli:main"]},

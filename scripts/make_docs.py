@@ -24,7 +24,21 @@ from tillhouse.kpi import metrics
 from tillhouse.quality import rules
 from tillhouse.sources import fields
 from tillhouse.sources.delivery import Closed, Delivery
-from tillhouse.sources.model import Column, Csv, Locale, Nested, Source, VersionOrder, Workbook
+from tillhouse.sources.model import (
+    Alternative,
+    CarryDown,
+    Case,
+    Column,
+    Condition,
+    Csv,
+    Locale,
+    Nested,
+    Payments,
+    Source,
+    VersionOrder,
+    Workbook,
+    Xml,
+)
 from tillhouse.tables import Table, gold, ops, silver, vault
 from tillhouse.tables.bronze import bronze_table
 
@@ -312,7 +326,13 @@ def rules_page() -> str:
 
 MODELS: dict[str, tuple[type[BaseModel], str]] = {
     "A source": (Source, "The keys of a file `conf/sources/<source>.yml`."),
-    "A column": (Column, "Where one canonical field comes from: exactly one of `aliases`, `join`, `sum`, `from_path`, `value`."),
+    "A column": (
+        Column,
+        "Where one canonical field comes from: exactly one of `aliases`, `join`, `sum`, `multiply`, `from_path`, `value`; with "
+        "`cases` there may be none.",
+    ),
+    "A case": (Case, "For records that fulfil every condition: exactly one of `aliases`, `join`, `value`."),
+    "A condition": (Condition, "A question to a record of the export: exactly one of `one_of`, `sign`, `is_given`."),
     "csv": (Csv, "Layout of a text table. The first line after `skip_rows` names the columns."),
     "workbook": (Workbook, "Where in a workbook the records are. The first row after `skip_rows` names the columns."),
     "locale": (
@@ -320,7 +340,20 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
         "How numbers are written. A minus may stand before or behind, or be written as parentheses; grouping marks are "
         "accepted only where thousands are.",
     ),
-    "Nested records": (Nested, "Records inside a JSON record: the lines or payments of a receipt."),
+    "xml": (
+        Xml,
+        "Which elements are records, and how the elements in them become columns. A column is the path of an element below "
+        "the record, such as `RetailTransaction/Customer/CustomerID`; `@` stands before an attribute (`Tender@TypeCode`, "
+        "`@CancelFlag`). Namespaces make no difference; entities are refused. Records are numbered in the order of the document.",
+    ),
+    "carry_down": (CarryDown, "For tables that say what concerns the whole document on its first row only."),
+    "Nested records": (Nested, "Records inside a record: the lines or payments of a receipt."),
+    "Payments": (
+        Payments,
+        "Payments nested in a receipt, as any nested records; without `path` each record of a table in which the column of "
+        "`payment_amount` is filled is one payment of its receipt.",
+    ),
+    "An alternative": (Alternative, "A kind of nested record."),
     "version_order": (VersionOrder, "Exactly one of `aliases` and `from_path`."),
     "delivery": (
         Delivery,
@@ -345,6 +378,12 @@ SEE: dict[type[BaseModel], str] = {
     Workbook: "workbook",
     Locale: "locale",
     Nested: "nested-records",
+    Payments: "payments",
+    Alternative: "an-alternative",
+    Case: "a-case",
+    Condition: "a-condition",
+    Xml: "xml",
+    CarryDown: "carry_down",
     VersionOrder: "version_order",
     Delivery: "delivery",
     Closed: "closed-days",
@@ -359,13 +398,15 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "owner": "Who answers for the source. Its exceptions go to this owner.",
         "due_days": "Days until an exception of the source is due.",
         "format": "`csv` is any text table with a header line; `jsonl` has one JSON object on each line; `xlsx` is an Excel "
-        "workbook; `parquet` may hold nested lines. Numbers and days of typed files count as written in the mapping's decimal "
-        "mark and as `iso`.",
+        "workbook; `parquet` may hold nested lines; `xml` is any XML document; `gdpdu_zip` is DSFinV-K, the tax export of German "
+        "tills. Numbers and days of typed files count as written in the mapping's decimal mark and as `iso`; those of "
+        "`gdpdu_zip` are written with a dot, whatever its index declares.",
         "file_pattern": "Path of the files below the landing area. `*` stands for anything but `/`; `{name}` captures "
         "such a part under that name. A path may match one source only.",
         "encoding": "Character encoding, for example utf-8, cp1252, iso-8859-15. A file in another encoding is rejected.",
         "csv": "Layout of a text table.",
         "workbook": "Where in a workbook the records are.",
+        "xml": "Which elements of an XML document are records.",
         "locale": "How numbers are written.",
         "date_formats": "How days and times are written, tried in this order: `iso` (a time only with its time of day), or "
         "letters such as `dd.MM.yyyy HH:mm:ss` (d day, M month, y year, H hour, m minute, s second, S fraction, XXX offset), "
@@ -382,9 +423,10 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "new_columns": "Columns that the mapping does not know: `keep` them in bronze and list them in ops.file_column, "
         "or `reject` the file.",
         "ignored_columns": "Columns that are known and not needed; those of nested records as `path.name`. Bronze keeps them.",
+        "carry_down": "Columns that are filled on the first row of a document only.",
         "columns": "The canonical fields that are filled, and from where.",
-        "lines": "Lines nested in a JSON receipt.",
-        "payments": "Payments nested in a JSON receipt.",
+        "lines": "Lines nested in a receipt. A document that is no sale may have none; it is kept with one line of 0.00.",
+        "payments": "Payments of a receipt, nested in it or told in its rows.",
         "value_maps": "For a field, the export's texts and what they mean: `{line_type: {V: ITEM, P: DEPOSIT}}`. A text "
         "that is neither listed nor one of the meanings breaks the rule `value_unknown`.",
         "version_order": "What tells which of two deliveries of a record is newer. Without it the first stays: a receipt "
@@ -416,8 +458,12 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
     Column: {
         "aliases": "Names that one column has had over time; where a record has several of them filled, the first "
         "counts. Upper and lower case make no difference, except in nested records.",
-        "join": "Columns whose texts are put together with a blank between them, such as date and time.",
+        "join": "Columns whose texts are put together with a blank between them, such as date and time. A part in single "
+        "quotes stands for itself.",
         "sum": "Columns whose numbers are added up; an empty one counts nothing.",
+        "multiply": "Columns whose numbers are multiplied, such as quantity and pack size; an empty one counts 1.",
+        "minus": "Columns whose numbers are taken off a sum or product, such as a discount.",
+        "cases": "Other origins for records that fulfil conditions; the first that holds goes before the usual one.",
         "from_path": "A name that `file_pattern` captures.",
         "value": "A constant.",
         "required": "A record without it is an error, and a file without the column is rejected. Some fields are always "
@@ -443,9 +489,40 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "grouping": "Mark between thousands.",
         "strip": "What may stand beside a number, such as € or EUR.",
     },
+    Case: {
+        "when": "Conditions, all of which the record fulfils.",
+        "aliases": "As for a column.",
+        "join": "As for a column.",
+        "value": "A constant.",
+    },
+    Condition: {
+        "aliases": "Names of the column that is asked, as for a field.",
+        "one_of": "Its text is one of these.",
+        "sign": "Its number, read by `locale`, is above or below zero.",
+        "is_given": "`true`: it has a text. `false`: it has none.",
+    },
+    Alternative: {"when": "Conditions, all of which the nested record fulfils."},
+    Xml: {
+        "record": "Name of the element that is one record, such as a receipt.",
+        "lists": "Names of elements that come several times in a record: they become nested records, under their path.",
+        "lifted": "Names of elements inside of lists that tell of the whole record, such as a loyalty card: columns of both.",
+        "told_apart_by": "For elements of the same name, the attribute that tells them apart: `{Total: TotalType}` makes columns "
+        "such as `Total[TransactionGrandAmount]`. Others that come again are one text, with ` | ` between.",
+    },
+    CarryDown: {
+        "group_by": "Column that is filled where a document begins.",
+        "columns": "Columns that are filled there and count for all rows of the document.",
+    },
     Nested: {
-        "path": "Key of the JSON object that holds the list.",
+        "path": "Name of the column that holds the list.",
+        "only": "Kinds of nested records that count; the others are none of them. Without it, all.",
         "columns": "The canonical fields of a line or payment, and from where.",
+    },
+    Payments: {
+        "path": "Name of the column that holds the list; without it, a record of the table tells one payment.",
+        "only": "Kinds of records that are payments. Without it, all that tell an amount.",
+        "columns": "The canonical fields of a payment, and from where.",
+        "negative": "Conditions under which the amounts count negative, such as refunds and change that are written positive.",
     },
     VersionOrder: {
         "aliases": "Column that holds the change time of the record.",

@@ -19,10 +19,10 @@ def faults(changes: str, base: str = CSV) -> list[str]:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ("encodng: utf-8", "key 'encodng' is unknown (did you mean 'encoding'?). Allowed here: columns, csv, currency, "),
+        ("encodng: utf-8", "key 'encodng' is unknown (did you mean 'encoding'?). Allowed here: carry_down, columns, csv, "),
         (
             "columns: {gross_amount: {aliass: [x]}}",
-            "key 'columns.gross_amount.aliass' is unknown (did you mean 'aliases'?). Allowed here: aliases, default, from_path, ",
+            "key 'columns.gross_amount.aliass' is unknown (did you mean 'aliases'?). Allowed here: aliases, cases, default, ",
         ),
         ("csv: {delimeter: ;}", "key 'csv.delimeter' is unknown (did you mean 'delimiter'?). Allowed here: delimiter, footer"),
         ("version_order: {alias: [x]}", "key 'version_order.date_formats' is missing; add it"),
@@ -52,6 +52,19 @@ def faults(changes: str, base: str = CSV) -> list[str]:
             "due_days: soon",
             "key 'due_days': Input should be a valid integer, unable to parse string as an integer, but is 'soon'",
         ),
+        (
+            "columns: {status: {cases: [{when: [{aliases: [a]}], value: VOIDED}]}}",
+            "key 'columns.status.cases.0.when.0': needs exactly one of one_of, sign, is_given, but has none; for example",
+        ),
+        (
+            "columns: {status: {cases: [{when: [{aliases: [a], is_given: true}], value: void}]}}",
+            "key 'columns.status.cases[0].value': 'void' is not allowed",
+        ),
+        ("columns: {gross_amount: {aliases: [Betrag], minus: [Rabatt]}}", "key 'columns.gross_amount': minus goes with sum or"),
+        (
+            "columns: {gross_amount: {aliases: , sum: [a], cases: [{when: [{aliases: [b], is_given: true}], value: '1'}]}}",
+            "key 'columns.gross_amount': cases choose",
+        ),
         ("csv: {skip_rows: -1}", "key 'csv.skip_rows': Input should be greater than or equal to 0, but is -1"),
         ("csv: {delimiter: '||'}", "key 'csv.delimiter': String should have at most 1 character, but is '||'"),
         ("csv: {delimiter: §}", "key 'csv': delimiter and quote must be plain ASCII characters"),
@@ -63,11 +76,11 @@ def faults(changes: str, base: str = CSV) -> list[str]:
         ),
         (
             "columns: {branch_id: {join: [a, b]}}",
-            "key 'columns.branch_id': needs exactly one of aliases, join, sum, from_path, value, but has aliases and join",
+            "key 'columns.branch_id': needs exactly one of aliases, join, sum, multiply, from_path, value, but has aliases and ",
         ),
         (
             "columns: {branch_id: {aliases: []}}",
-            "key 'columns.branch_id': needs exactly one of aliases, join, sum, from_path, value, but has none; for example",
+            "key 'columns.branch_id': needs exactly one of aliases, join, sum, multiply, from_path, value, but has none",
         ),
         (
             "columns: {branch_id: {transform: uper}}",
@@ -114,7 +127,7 @@ def faults(changes: str, base: str = CSV) -> list[str]:
         ),
         (
             "columns: {register_id: {sum: [a, b]}}",
-            "key 'columns.register_id.sum': only amounts can be added up; use join for text",
+            "key 'columns.register_id.sum': is for numbers; use join for text",
         ),
         ("columns: {tax_amount: {join: [a, b]}}", "key 'columns.tax_amount.join': makes a text of several columns; use sum for"),
         (
@@ -168,7 +181,7 @@ def test_a_wrong_mapping_is_told_with_key_and_remedy(changes: str, expected: str
             "lines: {columns: {gross_amount: {aliass: [x]}}}",
             "key 'lines.columns.gross_amount.aliass' is unknown (did you mean 'ali",
         ),
-        ("lines: {pth: x}", "key 'lines.pth' is unknown (did you mean 'path'?). Allowed here: columns, path"),
+        ("lines: {pth: x}", "key 'lines.pth' is unknown (did you mean 'path'?). Allowed here: columns, only, path"),
         (
             "payments: {path: p, columns: {payment_amount: {aliases: [a]}}}",
             "key 'payments.columns.tender_type': is missing (means of payment); say which column holds it",

@@ -202,6 +202,11 @@ def _judge(content: bytes, source: Source) -> dict[str, Any]:
         records = read_records(content, source)
     except SourceError as error:
         return result | {"reason": str(error)}
+    except Exception as error:  # what no reader has foreseen must not stop the other files
+        return result | {
+            "reason": f"the reader of {source.format} failed: {type(error).__name__}. Rule: one bad file stops no other. "
+            f"Remedy: check format in {source.conf_file}, or export again; if the file is sound, report it to the developers."
+        }
     decisions = decide_columns(records, source) if records.columns else []
     return result | {
         "reason": None,

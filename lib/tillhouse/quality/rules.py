@@ -88,7 +88,7 @@ RECEIPT_RULES = (
         "business_date_missing",
         "error",
         "business_date",
-        "business_date IS NULL AND (branch_id IS NULL OR _branch_is_known)",
+        "business_date IS NULL AND _branch_is_known",
         "Deliver the time of the receipt in one of the mapping's date_formats.",
     ),
     RowRule(
@@ -102,7 +102,7 @@ RECEIPT_RULES = (
         "line_number_missing",
         "error",
         "line_number",
-        "line_number IS NULL",
+        "_broken IS NULL AND line_number IS NULL",
         "Deliver the line number, or say line_number: ordinal in the mapping.",
     ),
     RowRule(

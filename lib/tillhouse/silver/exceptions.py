@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from tillhouse.keys import surrogate_key
 from tillhouse.quality.rules import REMEDIES, VIOLATION_TYPE, VIOLATIONS
-from tillhouse.sources.fields import LINE_FIELDS
+from tillhouse.sources.fields import LINE_FIELDS, UNPAID
 from tillhouse.sources.model import Source
 from tillhouse.store import Store
 from tillhouse.tables.silver import EXCEPTION
@@ -143,7 +143,8 @@ def of_totals(receipts: DataFrame) -> DataFrame:
 
 
 def of_payments(receipts: DataFrame, payments: DataFrame) -> DataFrame:
-    """Receipts whose payments do not add up to the receipt; both stay as delivered."""
+    """Receipts whose payments do not add up to the receipt; both stay as delivered. Of no sale nothing has to be paid."""
+    receipts = receipts.where(~F.col("transaction_type").isin(*UNPAID))
     paid = payments.groupBy("receipt_key").agg(F.sum("amount").alias("_paid"))
     differing = receipts.join(paid, on="receipt_key", how="inner").where("_paid <> gross_amount")
     value = F.concat_ws(" instead of ", F.col("_paid").cast("string"), F.col("gross_amount").cast("string"))

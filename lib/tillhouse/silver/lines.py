@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from tillhouse.keys import content_hash, surrogate_key
 from tillhouse.money import with_largest_remainder
 from tillhouse.quality.rules import RECEIPT_RULES, REJECTED, VIOLATION_TYPE, VIOLATIONS, Finding, with_violations
-from tillhouse.sources.fields import DELETED, GOODS, LINE_FIELDS, RECEIPT_FIELDS
+from tillhouse.sources.fields import DELETED, GOODS, LINE_FIELDS, NO_SALES, RECEIPT_FIELDS
 from tillhouse.sources.mapping import is_naive, map_receipt_lines
 from tillhouse.sources.model import Source
 
@@ -42,6 +42,8 @@ def to_lines(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFram
     checked = with_violations(keyed.transform(_with_signs, source), RECEIPT_RULES, found)
     if "status" in source.columns:
         checked = checked.transform(_with_deletions)
+    if source.lines is not None:
+        checked = checked.transform(_with_bare_documents)
     names = ["receipt_key", "source", *_HEADER, *_LINE, "local_hour", "is_time_ambiguous", "detail_level", "is_day_total"]
     return checked.select(*names, "amount_read", *TECHNICAL, VIOLATIONS, REJECTED)
 
@@ -53,6 +55,23 @@ def _with_deletions(lines: DataFrame) -> DataFrame:
         {
             VIOLATIONS: F.when(is_deletion, F.array().cast(VIOLATION_TYPE)).otherwise(F.col(VIOLATIONS)),
             REJECTED: F.col(REJECTED) & ~is_deletion,
+        }
+    )
+
+
+def _with_bare_documents(lines: DataFrame) -> DataFrame:
+    """A document that is no sale may have no lines, such as a sign-on: it is kept with one line that amounts to nothing."""
+    is_bare = F.coalesce(F.col("_is_bare") & F.col("transaction_type").isin(*NO_SALES), F.lit(False))
+    others = F.filter(VIOLATIONS, lambda violation: ~violation["field"].isin(*_LINE))
+    has_error = F.exists(VIOLATIONS, lambda violation: violation["severity"] == "error")
+    nothing = F.lit(0).cast("DECIMAL(18,5)")
+    judged = lines.withColumn(VIOLATIONS, F.when(is_bare, others).otherwise(F.col(VIOLATIONS)))
+    return judged.withColumns(
+        {
+            REJECTED: F.when(is_bare, has_error).otherwise(F.col(REJECTED)),
+            "line_number": F.when(is_bare, 1).otherwise(F.col("line_number")),
+            "line_type": F.when(is_bare, "TOTAL").otherwise(F.col("line_type")),
+            **{name: F.when(is_bare, nothing).otherwise(F.col(name)) for name in ("gross_amount", "amount_read")},
         }
     )
 

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.keys import surrogate_key
-from tillhouse.sources.fields import GOODS
+from tillhouse.sources.fields import GOODS, NO_SALES
 from tillhouse.tables.silver import PARTY, RECEIPT, RECEIPT_LINE, RECEIPT_PAYMENT
 
 CARD_NUMBER = "card_number"
@@ -60,7 +60,7 @@ def to_receipts(headers: DataFrame, totals: DataFrame) -> DataFrame:
     """
     sold, returned = F.col("_has_sold"), F.col("_has_returned")
     kind = (
-        F.when(F.col("transaction_type").isin("ORDER", "TRAINING", "CANCELLED", "CONTROL", "CASH"), F.col("transaction_type"))
+        F.when(F.col("transaction_type").isin(*NO_SALES), F.col("transaction_type"))
         .when(F.col("_is_cash_only"), "CASH")
         .when(sold & returned, "EXCHANGE")
         .when(returned, "RETURN")

@@ -7,7 +7,9 @@ from typing import Literal
 
 FieldType = Literal["text", "code", "amount", "price", "quantity", "integer", "instant", "date", "boolean"]
 
-TRANSACTION_TYPES = ("SALE", "RETURN", "EXCHANGE", "ORDER", "TRAINING", "CANCELLED", "CONTROL", "CASH")
+UNPAID = ("ORDER", "TRAINING", "CANCELLED", "CONTROL")
+NO_SALES = (*UNPAID, "CASH")
+TRANSACTION_TYPES = ("SALE", "RETURN", "EXCHANGE", *NO_SALES)
 DELETED = "DELETED"
 STATUSES = ("FINAL", "OPEN", "VOIDED", DELETED)
 LINE_TYPES = (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tillhouse.quality.rules import Finding
@@ -61,7 +61,8 @@ def map_receipt_lines(bronze: DataFrame, source: model.Source, branches: DataFra
 
     ``branches`` (branch_id, time_zone) gives the zone of naive times where the mapping says ``timezone: branch``.
     """
-    find = _in_columns(bronze)
+    bronze = bronze.transform(_with_carried, source)
+    find = _in_records(bronze, source)
     records = bronze.transform(_with_zone, source, branches, find).transform(_with_version, source, find)
     zone = F.col("_zone")
     keep = [*LINEAGE, BROKEN, "_zone"]
@@ -72,7 +73,8 @@ def map_receipt_lines(bronze: DataFrame, source: model.Source, branches: DataFra
     # A receipt's own fields are read once, before its lines are taken apart.
     records = records.withColumn("_lines", _first([source.lines.path], find))
     receipts, found = _with_cells(records, header, [*keep, "_lines"], source)
-    receipts = _with_children(receipts, source.lines, lambda _path: F.col("_lines"))
+    receipts = _with_children(receipts, source.lines, lambda _path: F.col("_lines"), source)
+    receipts = receipts.withColumn("_is_bare", F.col("_child").isNull() & ~F.col("_children_broken"))
     in_line = _in_children(source.lines)
     cells = [_cell(field, source.lines.columns.get(field.name), in_line, source, zone) for field in LINE_FIELDS]
     kept = [name for name in receipts.columns if name not in ("_lines", "_child")]
@@ -86,17 +88,68 @@ def map_payments(bronze: DataFrame, source: model.Source, branches: DataFrame) -
     A record without payments has no row; one whose payments cannot be read has one, with a violation.
     """
     assert source.payments is not None
-    find = _in_columns(bronze)
+    bronze = bronze.transform(_with_carried, source)
+    find = _in_records(bronze, source)
     records = bronze.transform(_with_zone, source, branches, find).transform(_with_version, source, find)
-    records = records.where(_first([source.payments.path], find).isNotNull())
-    records = _with_children(records, source.payments, find).where("_child IS NOT NULL OR _children_broken")
     zone = F.col("_zone")
     cells = [_cell(field, source.columns.get(field.name), find, source, zone) for field in RECEIPT_FIELDS]
-    in_payment = _in_children(source.payments)
+    if source.payments.path:
+        records = records.where(_first([source.payments.path], find).isNotNull())
+        records = _with_children(records, source.payments, find, source).where("_child IS NOT NULL OR _children_broken")
+        in_payment = _in_children(source.payments)
+    else:
+        in_payment = _in_columns(bronze)  # what is said once of a document is paid once
+        is_payment = _is_one_of(source.payments.only, in_payment, source)
+        amount = source.payments.columns["payment_amount"]
+        given = [text.isNotNull() for name in amount.raw_columns if (text := in_payment(name)) is not None]
+        records = records.where(reduce(lambda left, right: left | right, given, F.lit(False)) & is_payment)
+        records = records.withColumns({"_child_position": F.lit(1), "_children_broken": F.lit(False)})
     cells += [_cell(field, source.payments.columns.get(field.name), in_payment, source, zone) for field in PAYMENT_FIELDS]
-    payments, found = _with_cells(records, cells, [*LINEAGE, BROKEN, "_zone", "_child_position", "_children_broken"], source)
+    is_negative = _all_hold(source.payments.negative, in_payment, source) if source.payments.negative else F.lit(False)
+    kept = [*LINEAGE, BROKEN, "_zone", "_child_position", "_children_broken", "_is_negative"]
+    payments, found = _with_cells(records.withColumn("_is_negative", is_negative), cells, kept, source)
+    for name in ("payment_amount", "change_amount"):
+        payments = payments.withColumn(name, F.when(F.col("_is_negative"), -F.col(name)).otherwise(F.col(name)))
+    if not source.payments.path:
+        of_receipt = Window.partitionBy("_file_id", "branch_id", "register_id", "closing_id", "receipt_id").orderBy("_row")
+        return payments.withColumn("_child_position", F.row_number().over(of_receipt)), found
     torn = Finding("field_unreadable", "error", source.payments.path, F.col("_children_broken"), F.lit(None).cast("string"))
     return payments, [*found, torn]
+
+
+def _with_carried(bronze: DataFrame, source: model.Source) -> DataFrame:
+    """Add ``_carried_N``: a column that is filled on the first row of a document only, on each of its rows."""
+    carry = source.carry_down
+    if carry is None:
+        return bronze
+    find = _in_columns(bronze)
+    begin = find(carry.group_by)
+    if begin is None:
+        return bronze
+    in_file = Window.partitionBy("_file_id").orderBy("_row")
+    in_group = Window.partitionBy("_file_id", "_group").orderBy("_row")
+    grouped = bronze.withColumn("_group", F.last(begin, ignorenulls=True).over(in_file))
+    carried = {
+        f"_carried_{number}": F.last(text, ignorenulls=True).over(in_group)
+        for number, name in enumerate(carry.columns)
+        if (text := find(name)) is not None
+    }
+    return grouped.withColumns({**carried, "_carried_group": F.col("_group")}).drop("_group")
+
+
+def _in_records(records: DataFrame, source: model.Source) -> Find:
+    """As ``_in_columns``; what is carried down counts instead of what a row has itself."""
+    find = _in_columns(records)
+    carry = source.carry_down
+    carried = {} if carry is None else {column_key(name): f"_carried_{number}" for number, name in enumerate(carry.columns)}
+    if carry is not None:
+        carried[column_key(carry.group_by)] = "_carried_group"
+
+    def find_carried(name: str) -> Column | None:
+        column = carried.get(column_key(name))
+        return F.col(column) if column in records.columns else find(name)
+
+    return find_carried
 
 
 def _in_columns(records: DataFrame) -> Find:
@@ -110,12 +163,28 @@ def _in_columns(records: DataFrame) -> Find:
 
 
 def _in_children(nested: model.Nested) -> Find:
-    positions = {name: position for position, name in enumerate(_child_names(nested))}
+    positions = {name: position for position, name in enumerate(nested.names)}
     return lambda name: _text(F.col("_child")[f"_{positions[name]}"])
 
 
-def _child_names(nested: model.Nested) -> list[str]:
-    return list(dict.fromkeys(name for column in nested.columns.values() for name in column.raw_columns))
+def _all_hold(conditions: Sequence[model.Condition], find: Find, source: model.Source) -> Column:
+    return reduce(lambda left, right: left & right, (_holds(condition, find, source) for condition in conditions), F.lit(True))
+
+
+def _is_one_of(kinds: Sequence[model.Alternative], find: Find, source: model.Source) -> Column:
+    held = [_all_hold(kind.when, find, source) for kind in kinds]
+    return reduce(lambda left, right: left | right, held) if held else F.lit(True)
+
+
+def _holds(condition: model.Condition, find: Find, source: model.Source) -> Column:
+    """Whether a record fulfils a condition; where the column is missing it has no text."""
+    text = _first(condition.aliases, find)
+    if condition.is_given is not None:
+        return text.isNotNull() == F.lit(condition.is_given)
+    if condition.one_of:
+        return F.coalesce(text.isin(*condition.one_of), F.lit(False))
+    amount = number(text, source.locale).try_cast(SPARK_TYPES["amount"])
+    return F.coalesce(amount > 0 if condition.sign == "positive" else amount < 0, F.lit(False))
 
 
 def _text(column: Column) -> Column:
@@ -187,9 +256,14 @@ def _cell(field: Field, column: model.Column | None, find: Find, source: model.S
     if column is None:
         return _Cell(field, F.lit(None).cast("string"), F.lit(None).cast(SPARK_TYPES[field.type]))
     is_required = field.required or column.required
-    if column.sum:
-        return _sum_cell(field, column, find, source, is_required)
+    if column.sum or column.multiply:
+        return _computed_cell(field, column, find, source, is_required)
     text = _origin(column, find)
+    for case in reversed(column.cases):
+        of_case = (
+            F.lit(case.value) if case.value is not None else _joined(case.join, find) if case.join else _first(case.aliases, find)
+        )
+        text = F.when(_all_hold(case.when, find, source), of_case).otherwise(text)
     if column.default is not None:
         text = F.coalesce(text, F.lit(column.default))
     written = F.col(f"_text_{field.name}")
@@ -213,10 +287,14 @@ def _origin(column: model.Column, find: Find) -> Column:
         return _captured(column.from_path)
     if column.value is not None:
         return F.lit(column.value)
-    if column.join:
-        parts = [part for name in column.join if (part := find(name)) is not None]
-        return F.nullif(F.concat_ws(" ", *parts), F.lit(""))
-    return _first(column.aliases, find)
+    return _joined(column.join, find) if column.join else _first(column.aliases, find)
+
+
+def _joined(parts: Sequence[str], find: Find) -> Column:
+    """Texts put together with a blank between them; constants alone are none."""
+    texts = [F.lit(text) if (text := model.constant(part)) is not None else find(part) for part in parts]
+    given = _first(model.without_constants(parts), find)
+    return F.when(given.isNotNull(), F.concat_ws(" ", *(text for text in texts if text is not None)))
 
 
 def _captured(name: str) -> Column:
@@ -228,22 +306,25 @@ def _first(names: Sequence[str], find: Find) -> Column:
     return F.coalesce(*known) if known else F.lit(None).cast("string")
 
 
-def _sum_cell(field: Field, column: model.Column, find: Find, source: model.Source, is_required: bool) -> _Cell:
-    """Amounts added up; an empty part counts nothing, an unreadable one makes the sum unreadable."""
-    parts = [part for name in column.sum if (part := find(name)) is not None]
+def _computed_cell(field: Field, column: model.Column, find: Find, source: model.Source, is_required: bool) -> _Cell:
+    """Numbers added up or multiplied, less others; an empty one changes nothing, an unreadable one makes all unreadable."""
+    parts = [part for name in column.sum or column.multiply if (part := find(name)) is not None]
+    less = [part for name in column.minus if (part := find(name)) is not None]
+    kind = SPARK_TYPES[field.type]
     if not parts:
-        return _Cell(field, F.lit(None).cast("string"), F.lit(None).cast(SPARK_TYPES[field.type]), is_required)
-    text = F.when(F.coalesce(*parts).isNotNull(), F.array(*parts))
+        return _Cell(field, F.lit(None).cast("string"), F.lit(None).cast(kind), is_required)
+    text = F.when(F.coalesce(*parts).isNotNull(), F.array(*parts, *less))
     written = F.col(f"_text_{field.name}")
-    nothing = F.lit(0).cast(SPARK_TYPES[field.type])
-    amounts = [
-        F.when(written[position].isNull(), nothing).otherwise(
-            number(written[position], source.locale).try_cast(SPARK_TYPES[field.type])
-        )
-        for position in range(len(parts))
-    ]
-    total = reduce(lambda left, right: left + right, amounts)
-    value = F.when(written.isNotNull(), total).try_cast(SPARK_TYPES[field.type])
+
+    def read(position: int, neutral: int) -> Column:
+        given = number(written[position], source.locale).try_cast(kind)
+        return F.when(written[position].isNull(), F.lit(neutral).cast(kind)).otherwise(given)
+
+    numbers = [read(position, 0 if column.sum else 1) for position in range(len(parts))]
+    result = reduce(lambda left, right: left + right if column.sum else left * right, numbers)
+    for position in range(len(parts), len(parts) + len(less)):
+        result = result - read(position, 0)
+    value = F.when(written.isNotNull(), result).try_cast(kind)
     return _Cell(field, text, value, is_required, can_fail=True, is_list=True)
 
 
@@ -352,15 +433,21 @@ def _with_zone(records: DataFrame, source: model.Source, branches: DataFrame, fi
     )
 
 
-def _with_children(records: DataFrame, nested: model.Nested, find: Find) -> DataFrame:
+def _with_children(records: DataFrame, nested: model.Nested, find: Find, source: model.Source) -> DataFrame:
     """One row per child record; a record whose children cannot be read stays as one row and is marked.
 
     The names of the export become positions, since Spark would take names that differ only in case for one.
     """
-    names = _child_names(nested)
+    names = nested.names
     written = ", ".join(f"`{name.replace('`', '``')}`: string" for name in names)
     by_position = ", ".join(f"_{position}: string" for position in range(len(names)))
+    assert nested.path is not None
     children = F.from_json(_first([nested.path], find), f"array<struct<{written}>>").cast(f"array<struct<{by_position}>>")
+    if nested.only:
+        positions = {name: position for position, name in enumerate(names)}
+        children = F.filter(
+            children, lambda child: _is_one_of(nested.only, lambda name: _text(child[f"_{positions[name]}"]), source)
+        )
     exploded = records.withColumn("_children", children).select(
         "*", F.posexplode_outer("_children").alias("_child_index", "_child")
     )

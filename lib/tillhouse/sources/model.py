@@ -63,8 +63,48 @@ Zone = Annotated[str, AfterValidator(_zone)]
 BranchOrZone = Annotated[str, AfterValidator(_branch_or_zone)]
 
 
+class Condition(StrictModel):
+    """A question to a record of the export: what stands in one column of it, named by ``aliases``."""
+
+    aliases: tuple[Text, ...] = Field(min_length=1)
+    one_of: tuple[Text, ...] = ()
+    sign: Literal["positive", "negative"] | None = None
+    is_given: bool | None = None
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        _exactly_one(self, ("one_of", "sign", "is_given"), "for example {aliases: [Typ], one_of: [Refund]}")
+        return self
+
+
+class Alternative(StrictModel):
+    """A kind of child record: it fulfils every condition of ``when``."""
+
+    when: tuple[Condition, ...] = Field(min_length=1)
+
+
+class Case(StrictModel):
+    """Where a field comes from in records that fulfil every condition of ``when``."""
+
+    when: tuple[Condition, ...]
+    aliases: tuple[Text, ...] = ()
+    join: tuple[Text, ...] = ()
+    value: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        _exactly_one(self, ("aliases", "join", "value"), "for example value: VOIDED")
+        return self
+
+    @property
+    def raw_columns(self) -> tuple[str, ...]:
+        """Names in the export that the case looks at."""
+        asked = (name for condition in self.when for name in condition.aliases)
+        return (*self.aliases, *without_constants(self.join), *asked)
+
+
 class Column(StrictModel):
-    """Where one canonical field comes from: exactly one of ``aliases``, ``join``, ``sum``, ``from_path``, ``value``.
+    """Where one canonical field comes from: exactly one origin, and ``cases``, the first of which that holds goes before it.
 
     ``aliases`` are the names that one column has had in the export over time; where a record has several of them filled,
     the first counts. ``default`` is used where the record has none, and is read like the record's own text.
@@ -73,26 +113,54 @@ class Column(StrictModel):
     aliases: tuple[Text, ...] = ()
     join: tuple[Text, ...] = ()
     sum: tuple[Text, ...] = ()
+    multiply: tuple[Text, ...] = ()
+    minus: tuple[Text, ...] = ()
     from_path: Text | None = None
     value: Text | None = None
+    cases: tuple[Case, ...] = ()
     required: bool = False
     default: Text | None = None
     transform: Transform | None = None
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        given = [name for name in ("aliases", "join", "sum", "from_path", "value") if getattr(self, name)]
-        if len(given) != 1:
-            raise ValueError(
-                f"needs exactly one of aliases, join, sum, from_path, value, but has {' and '.join(given) or 'none'}; "
-                + ("keep one of them" if given else "for example {aliases: [Name in the export]}")
-            )
+        origins = ("aliases", "join", "sum", "multiply", "from_path", "value")
+        if not self.cases or any(getattr(self, name) for name in origins):
+            _exactly_one(self, origins, "for example {aliases: [Name in the export]}")
+        if self.cases and (self.sum or self.multiply):
+            raise ValueError("cases choose between texts; sum and multiply have none")
+        if self.minus and not (self.sum or self.multiply):
+            raise ValueError("minus goes with sum or multiply, for example {sum: [Price], minus: [Discount]}")
         return self
 
     @property
     def raw_columns(self) -> tuple[str, ...]:
         """Names in the export that feed the field."""
-        return self.aliases or self.join or self.sum
+        return self.aliases or without_constants(self.join) or self.sum or self.multiply
+
+    @property
+    def asked_columns(self) -> tuple[str, ...]:
+        """Further names in the export that it looks at, none of which a file must have."""
+        return (*self.minus, *(name for case in self.cases for name in case.raw_columns))
+
+
+def _exactly_one(model: StrictModel, names: Iterable[str], example: str) -> None:
+    names = tuple(names)
+    given = [name for name in names if getattr(model, name) not in ((), None)]
+    if len(given) != 1:
+        raise ValueError(
+            f"needs exactly one of {', '.join(names)}, but has {' and '.join(given) or 'none'}; "
+            + ("keep one of them" if given else example)
+        )
+
+
+def constant(part: str) -> str | None:
+    """The text of a part of ``join`` in single quotes, which stands for itself; None for the name of a column."""
+    return part[1:-1] if len(part) > 1 and part.startswith("'") and part.endswith("'") else None
+
+
+def without_constants(parts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(part for part in parts if constant(part) is None)
 
 
 class Locale(StrictModel):
@@ -136,11 +204,55 @@ class Workbook(StrictModel):
     footer_prefix: tuple[Text, ...] = ()
 
 
+class Xml(StrictModel):
+    """Which elements of an XML document are records, and how their inner elements become columns.
+
+    Names are those of elements without namespace. A column is the path of an element below the record, with / between, and @
+    before the name of an attribute.
+    """
+
+    record: Text = "Transaction"
+    lists: tuple[Text, ...] = ()
+    lifted: tuple[Text, ...] = ()
+    told_apart_by: dict[str, Text] = Field(default_factory=dict)
+
+
+class CarryDown(StrictModel):
+    """Columns that an export fills only on the first row of each document; ``group_by`` begins a new one."""
+
+    group_by: Text
+    columns: tuple[Text, ...] = Field(min_length=1)
+
+
 class Nested(StrictModel):
     """Child records inside a record, such as the lines of a JSON receipt."""
 
     path: Text
+    only: tuple[Alternative, ...] = ()
     columns: dict[str, Column]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in the child records that the mapping looks at."""
+        mapped = (name for column in self.columns.values() for name in (*column.raw_columns, *column.asked_columns))
+        return tuple(dict.fromkeys((*mapped, *self.asked_columns)))
+
+    @property
+    def asked_columns(self) -> tuple[str, ...]:
+        """Names in the child records that only conditions look at."""
+        return tuple(name for kind in self.only for condition in kind.when for name in condition.aliases)
+
+
+class Payments(Nested):
+    """Payments: child records as ``Nested``, or without ``path`` one in each record that tells an amount."""
+
+    path: Text | None = None  # type: ignore[assignment]
+    negative: tuple[Condition, ...] = ()
+
+    @property
+    def asked_columns(self) -> tuple[str, ...]:
+        """Names in the child records that only conditions look at."""
+        return (*super().asked_columns, *(name for condition in self.negative for name in condition.aliases))
 
 
 class VersionOrder(StrictModel):
@@ -169,11 +281,12 @@ class Source(StrictModel):
     description: Text
     owner: Text
     due_days: int = Field(default=7, ge=0)
-    format: Literal["csv", "jsonl", "xlsx", "parquet"]
+    format: Literal["csv", "jsonl", "xlsx", "parquet", "xml", "gdpdu_zip"]
     file_pattern: Text
     encoding: Encoding = "utf-8"
     csv: Csv = Csv()
     workbook: Workbook = Workbook()
+    xml: Xml = Xml()
     locale: Locale = Locale()
     date_formats: tuple[DateFormat, ...] = ()
     timezone: BranchOrZone = "branch"
@@ -185,9 +298,10 @@ class Source(StrictModel):
     personal_data: bool = False
     new_columns: Literal["keep", "reject"] = "keep"
     ignored_columns: tuple[Text, ...] = ()
+    carry_down: CarryDown | None = None
     columns: dict[str, Column]
     lines: Nested | None = None
-    payments: Nested | None = None
+    payments: Payments | None = None
     value_maps: dict[str, dict[str, str]] = Field(default_factory=dict)
     version_order: VersionOrder | None = None
     delivery: Delivery | None = None
@@ -216,7 +330,7 @@ class Source(StrictModel):
 
     @property
     def nested_paths(self) -> tuple[str, ...]:
-        return tuple(nested.path for nested in (self.lines, self.payments) if nested)
+        return tuple(dict.fromkeys(nested.path for nested in (self.lines, self.payments) if nested and nested.path))
 
     @property
     def needed(self) -> list[dict[str, tuple[str, ...]]]:
@@ -242,6 +356,9 @@ class Source(StrictModel):
         )
         found = re.fullmatch(pattern, _composed(path))
         return found.groupdict() if found else None
+
+    def _is_list(self, path: str) -> bool:
+        return path.rsplit("/", 1)[-1] in self.xml.lists
 
     def _is_numbered(self, field: str) -> bool:
         return field == "line_number" and self.line_number == "column" and self.depth == "lines"
@@ -286,8 +403,15 @@ class Source(StrictModel):
         for key, nested in (("lines", self.lines), ("payments", self.payments)):
             if nested is not None and self.entity != "receipt":
                 yield key, f"only a receipt has {key}, this source is a {self.entity}; remove the key"
-            elif nested is not None and self.format in ("csv", "xlsx"):
+            elif nested is not None and nested.path and self.format in ("csv", "xlsx"):
                 yield key, "a table has no nested records; map its columns under columns"
+            elif self.format == "xml" and nested is not None and nested.path and not self._is_list(nested.path):
+                yield (
+                    f"{key}.path",
+                    f"ends in no name of xml.lists ({', '.join(self.xml.lists) or 'none'}); name the element there",
+                )
+        if self.carry_down is not None and self.format not in ("csv", "xlsx"):
+            yield "carry_down", "is for tables, which repeat the fields of a receipt on each row; remove the key"
         if self.entity != "receipt":
             return
         columns = self.lines.columns if self.lines else self.columns
@@ -337,15 +461,17 @@ class Source(StrictModel):
         wrong = sorted(set(values.values()) - set(allowed)) if allowed else ()
         if wrong:
             yield f"value_maps.{field.name}", f"{', '.join(wrong)} is not allowed. Allowed: {', '.join(allowed)}"
-        for name, text in (("value", column.value), ("default", column.default)):
+        cases = [(f"cases[{number}].value", case.value) for number, case in enumerate(column.cases)]
+        for name, text in (("value", column.value), ("default", column.default), *cases):
             if field.allowed and text is not None and text not in field.allowed and text not in values:
                 hint = did_you_mean(text, field.allowed)
                 yield f"{key}.{name}", f"{text!r} is not allowed{hint}. Allowed: {', '.join(field.allowed)}"
         if field.type in ("instant", "date") and not self.date_formats:
             yield "date_formats", f"is missing; say how {field.name} is written, for example [dd.MM.yyyy HH:mm:ss] or [iso]"
         is_number = field.type in ("amount", "price", "quantity")
-        if column.sum and not is_number:
-            yield f"{key}.sum", "only amounts can be added up; use join for text"
+        for name in ("sum", "multiply"):
+            if getattr(column, name) and not is_number:
+                yield f"{key}.{name}", "is for numbers; use join for text"
         if column.join and is_number:
             yield f"{key}.join", "makes a text of several columns; use sum for amounts"
         if column.from_path and column.from_path not in self.captures:

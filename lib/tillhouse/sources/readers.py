@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tillhouse.errors import SourceError
+from tillhouse.sources.gdpdu_zip import read_gdpdu_zip
 from tillhouse.sources.json_lines import read_json_lines
 from tillhouse.sources.model import Column, Source
 from tillhouse.sources.parquet_file import read_parquet_file
 from tillhouse.sources.records import Records, column_key
 from tillhouse.sources.text_table import read_text_table
 from tillhouse.sources.workbook import read_workbook
+from tillhouse.sources.xml_document import read_xml_document
 
 MAX_FILE_BYTES = 1 << 30
 MAX_COLUMNS = 2_000
@@ -23,6 +25,8 @@ _READERS: dict[str, Callable[[bytes, Source], Records]] = {
     "jsonl": read_json_lines,
     "xlsx": read_workbook,
     "parquet": read_parquet_file,
+    "xml": read_xml_document,
+    "gdpdu_zip": read_gdpdu_zip,
 }
 
 
@@ -65,18 +69,25 @@ class ColumnDecision:
 def decide_columns(records: Records, source: Source) -> list[ColumnDecision]:
     """Each column of a file is mapped, renamed (an alias other than the first), ignored or new; missing fields are named."""
     order = source.version_order.aliases if source.version_order else ()
-    known = {column_key(name) for name in (*source.nested_paths, *order)}
+    carried = (source.carry_down.group_by, *source.carry_down.columns) if source.carry_down else ()
+    flat = source.payments.asked_columns if source.payments and not source.payments.path else ()
+    known = {column_key(name) for name in (*source.nested_paths, *order, *carried, *flat)}
     ignored = {column_key(name) for name in source.ignored_columns}
-    decisions = _decide(records.columns, source.columns, column_key, known, ignored)
+    mapped = dict(source.columns)
+    by_path: dict[str, dict[str, Column]] = {}
+    asked: dict[str | None, set[str]] = {}
     for nested in (source.lines, source.payments):
-        if nested is None:
-            continue
-        if column_key(nested.path) not in {column_key(name) for name in records.columns}:
-            decisions.append(ColumnDecision(nested.path, "missing", nested.path))
-        elif nested.path in records.children:
-            prefix = f"{nested.path}."
+        if nested is not None:
+            (by_path.setdefault(nested.path, {}) if nested.path else mapped).update(nested.columns)
+            asked.setdefault(nested.path, set()).update(nested.asked_columns)
+    decisions = _decide(records.columns, mapped, column_key, known, ignored)
+    for path, columns in by_path.items():
+        if column_key(path) not in {column_key(name) for name in records.columns}:
+            decisions.append(ColumnDecision(path, "missing", path))
+        elif path in records.children:
+            prefix = f"{path}."
             aside = {name.removeprefix(prefix) for name in source.ignored_columns if name.startswith(prefix)}
-            found = _decide(records.children[nested.path], nested.columns, str, set(), aside)
+            found = _decide(records.children[path], columns, str, asked[path], aside)
             decisions += [
                 ColumnDecision(d.column if d.decision == "missing" else prefix + d.column, d.decision, d.field) for d in found
             ]
@@ -93,7 +104,7 @@ def _decide(
     for field, column in mapped.items():
         wanted = [key(name) for name in column.raw_columns]
         present = [name for name in wanted if name in names]
-        for name in present:
+        for name in dict.fromkeys((*present, *(key(name) for name in column.asked_columns))):
             feeds.setdefault(name, []).append(field)
         if column.aliases and present and present[0] != wanted[0]:
             renamed.update(present)

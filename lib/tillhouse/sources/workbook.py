@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,13 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from tillhouse.errors import SourceError
+from tillhouse.sources.archive import open_archive
 from tillhouse.sources.model import Source
 from tillhouse.sources.records import BrokenRecord, Records, unique_names
 from tillhouse.sources.typed_values import to_text
-
-MAX_UNPACKED_BYTES = 2 << 30
-MAX_RATIO = 1_000  # sheets of equal cells are packed well; an archive that unpacks further is no export
-MAX_MEMBERS = 10_000
 
 
 def read_workbook(content: bytes, source: Source) -> Records:
@@ -31,7 +27,7 @@ def read_workbook(content: bytes, source: Source) -> Records:
     """
     from openpyxl import load_workbook  # noqa: PLC0415 - importing takes half a second, and few sources need it
 
-    _refuse_bomb(content, source)
+    open_archive(content, source, "save as .xlsx (not .xls or .csv under another name), and export again").close()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and validations, which are of no use here
@@ -94,20 +90,3 @@ def _text(cell: Any, source: Source) -> str | None:  # noqa: ANN401 - openpyxl h
         return value.date().isoformat()
     text = to_text(value, source)
     return text if text is None or text.strip() else None
-
-
-def _refuse_bomb(content: bytes, source: Source) -> None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-    except zipfile.BadZipFile:
-        raise SourceError(
-            f"not readable as a workbook: it is no .xlsx archive. Rule: format is xlsx in {source.conf_file}. "
-            "Remedy: save as .xlsx (not .xls or .csv under another name), and export again."
-        ) from None
-    unpacked, packed = sum(member.file_size for member in members), max(len(content), 1)
-    if len(members) > MAX_MEMBERS or unpacked > MAX_UNPACKED_BYTES or unpacked > MAX_RATIO * packed:
-        raise SourceError(
-            f"the archive holds {len(members):,} members and unpacks from {packed:,} to {unpacked:,} bytes. Rule: at most "
-            f"{MAX_MEMBERS:,} members, {MAX_UNPACKED_BYTES:,} bytes and {MAX_RATIO:,} times its size. Remedy: smaller files."
-        )

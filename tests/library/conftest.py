@@ -1,0 +1,54 @@
+"""One chain with an export of every system for which a mapping is shipped, after one run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tests.conftest import ROOT, Chain
+from tests.library import exports
+
+LIBRARY = ROOT / "conf" / "library"
+HERE = Path(__file__).parent
+BRANCHES_MAPPING = """
+source: branches
+entity: branch
+description: all branches
+owner: data-steward
+format: csv
+file_pattern: branches/branches.csv
+csv: {delimiter: ";"}
+columns:
+  branch_id: {aliases: [Filiale]}
+  time_zone: {aliases: [Zeitzone]}
+  currency: {aliases: [Waehrung]}
+"""
+
+
+@pytest.fixture(scope="package")
+def library(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Chain:
+    """Tests only read it."""
+    folder = tmp_path_factory.mktemp("library")
+    conf = folder / "conf"
+    shutil.copytree(LIBRARY, conf / "sources")
+    for name in ("lake.yml", "products.yml"):
+        shutil.copy(ROOT / "conf" / name, conf / name)
+    (conf / "sources" / "branches.yml").write_text(BRANCHES_MAPPING, "utf-8")
+    chain = Chain(folder, conf, spark)
+    shutil.copytree(HERE / "landing", chain.landing)
+    german = exports.dsfinvk(("K-DD-1", "2025-10-25T20:05:00", "1.204"), exports.GERMAN)
+    chain.deliver("dsfinvk/dresden.zip", german)
+    chain.deliver("dsfinvk/dresden_again.zip", german)
+    chain.deliver(
+        "dsfinvk/muenchen.zip",
+        exports.dsfinvk(("K-M-1", "2025-10-26T09:00:00Z", "17"), exports.OTHER, decimal=".", grouping=""),
+    )
+    unknown = {name: exports.OTHER[name].strip().splitlines()[0] for name in ("Bonkopf", "Bonpos", "Bonpos_USt")}
+    chain.deliver(
+        "dsfinvk/unknown.zip", exports.dsfinvk(("K-X-9", "2025-10-26T09:00:00Z", "1"), unknown, decimal=".", grouping="")
+    )
+    chain.run()
+    return chain

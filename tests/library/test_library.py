@@ -1,0 +1,140 @@
+"""The shipped mappings, each over an export that shows the traps of its system (FORMATS: P01 to P23), against figures by hand."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from pyspark.sql import functions as F
+
+from tests.conftest import Chain
+from tests.library.conftest import LIBRARY
+from tillhouse.config import read_model
+from tillhouse.sources.model import Source
+from tillhouse.tables import gold, ops, silver
+
+# Branch, day, currency: revenue, receipts. Every figure can be added up from the exports by hand.
+DAYS = {
+    # 8.52 + menu 9.98 + television 1,234.50 - reversed bread 3.49 + weighed goods 4.82 + crate 11.88; no deposit, voucher or tip
+    ("DD1", "2025-10-25", "EUR"): ("1266.21", 6),
+    ("M1", "2025-10-26", "EUR"): ("-1224.90", 4),  # three coffees and the television that came back
+    ("100", "2024-07-31", "EUR"): ("25.70", 2),  # 26.99 sold, 1.29 returned
+    ("9", "2017-09-30", "USD"): ("1.17", 1),  # 1.26 + 4.40 - 4.40 - 0.19 + sales tax 0.10
+    ("CAFE", "2026-04-16", "CHF"): ("11.00", 3),
+    ("1", "2025-10-25", "EUR"): ("1239.32", 1),
+    ("1", "2025-10-26", "EUR"): ("-19.99", 1),
+    ("WEB", "2026-09-03", "EUR"): ("24.50", 1),
+    ("Berlin Mitte", "2026-09-04", "EUR"): ("7.00", 1),
+}
+KINDS = {
+    "dsfinvk": {"SALE": 9, "RETURN": 2, "CASH": 2, "TRAINING": 1, "CANCELLED": 2, "CONTROL": 1},
+    "poslog": {"SALE": 2, "RETURN": 1, "TRAINING": 1, "CONTROL": 1},
+    "sumup_sales": {"SALE": 2, "RETURN": 1},
+    "erp_receipts_de": {"SALE": 1, "RETURN": 1},
+    "shopify_orders": {"SALE": 2, "CANCELLED": 1, "ORDER": 1},
+}
+PAYMENTS = {
+    ("DD1", "CASH"): "58.82", ("DD1", "DEBIT"): "59.98", ("DD1", "CREDIT"): "1186.50", ("DD1", "EWALLET"): "16.70",
+    ("DD1", "NONE"): "0.00", ("M1", "EWALLET"): "3.20", ("M1", "CASH"): "6.40", ("M1", "CREDIT"): "-1234.50",
+    ("100", "CASH"): "25.70", ("9", "CREDIT"): "1.17", ("CAFE", "CASH"): "0.00", ("CAFE", "DEBIT"): "11.00",
+}  # fmt: skip
+EXCEPTIONS = {
+    ("dsfinvk", "value_unknown", "branch_id"),  # a register that no branch has
+    ("dsfinvk", "field_unreadable", "gross_amount"),  # 1,23 where index.xml declares dots
+    ("dsfinvk", "record_broken", "(record)"),  # a line of a receipt that is not there
+    ("dsfinvk", "time_ambiguous", "started_at"),
+    ("erp_receipts_de", "field_unreadable", "gtin"),
+    ("erp_receipts_de", "record_broken", "(record)"),
+}
+# What is sold without master data is told elsewhere; it is no fault of a format.
+NOT_OF_A_FORMAT = ("product_unknown",)
+
+
+def test_revenue_and_receipts_of_every_branch_and_day_are_those_counted_by_hand(library: Chain) -> None:
+    rows = library.store.read(gold.KPI_BRANCH_DAY).collect()
+    found = {
+        (row["branch_id"], str(row["business_date"]), row["currency"]): (str(row["revenue"]), row["receipts"]) for row in rows
+    }
+    assert {key: value for key, value in found.items() if value != ("0.00", 0)} == DAYS
+
+
+def test_documents_are_of_the_kind_that_they_are_and_none_is_lost(library: Chain) -> None:
+    counted = library.store.read(silver.RECEIPT).groupBy("source", "transaction_type").count().collect()
+    found: dict[str, dict[str, int]] = {}
+    for row in counted:
+        found.setdefault(row["source"], {})[row["transaction_type"]] = row["count"]
+    assert found == KINDS
+
+
+def test_payments_are_net_of_change_and_refunds_are_negative(library: Chain) -> None:
+    paid = library.store.read(silver.RECEIPT_PAYMENT).groupBy("branch_id", "tender_type").agg(F.sum("amount").alias("amount"))
+    assert {(row["branch_id"], row["tender_type"]): str(row["amount"]) for row in paid.collect()} == PAYMENTS
+
+
+def test_exceptions_are_those_that_were_planted(library: Chain) -> None:
+    rows = library.store.read(silver.EXCEPTION).where("status = 'open'").collect()
+    judged = {(row["source"], row["rule"], _field(row["context"])) for row in rows if row["rule"] not in NOT_OF_A_FORMAT}
+    assert judged == EXCEPTIONS
+
+
+def _field(context: str) -> str:
+    return str(json.loads(context).get("field"))
+
+
+def test_p14_a_line_of_several_tax_rates_is_one_line_with_their_sum(library: Chain) -> None:
+    [line] = library.store.read(silver.RECEIPT_LINE).where("product_ref = 'M9'").collect()
+    assert (line["gross_amount"], line["net_amount"], line["tax_amount"]) == (Decimal("9.98"), Decimal("8.86"), Decimal("1.12"))
+
+
+def test_p19_weights_and_packs_keep_their_quantity(library: Chain) -> None:
+    rows = library.store.read(silver.RECEIPT_LINE).where("product_ref IN ('G1', 'W6')").collect()
+    assert {row["product_ref"]: str(row["quantity"]) for row in rows} == {"G1": "0.482", "W6": "12.000"}
+
+
+def test_p21_grouped_ids_are_the_same_as_ungrouped_ones(library: Chain) -> None:
+    rows = library.store.read(silver.RECEIPT).where("branch_id = 'DD1'").select("closing_id", "receipt_number").distinct()
+    assert {row["closing_id"] for row in rows.collect()} == {"1204"}
+    assert "1013" in {row["receipt_number"] for row in rows.collect()}
+
+
+def test_p11_a_voided_original_does_not_count_and_a_reversing_receipt_does(library: Chain) -> None:
+    rows = library.store.read(silver.RECEIPT).where("receipt_id IN ('b8', 'b9', 'b10')").collect()
+    found = {row["receipt_id"]: (row["transaction_type"], row["status"]) for row in rows}
+    assert found == {"b8": ("CANCELLED", "VOIDED"), "b9": ("SALE", "VOIDED"), "b10": ("RETURN", "FINAL")}
+
+
+def test_p06_a_trading_day_is_the_one_that_the_till_states_and_the_hour_that_comes_twice_is_marked(library: Chain) -> None:
+    receipts = library.store.read(silver.RECEIPT)
+    [sold] = receipts.where("source = 'poslog' AND receipt_id = '161'").collect()
+    assert (str(sold["business_date"]), str(sold["ended_at"])) == ("2017-09-30", "2017-10-01 06:02:54")
+    coffees = receipts.where("branch_id = 'M1' AND receipt_id IN ('m1', 'm2', 'm3')").collect()
+    assert {row["receipt_id"]: (row["ended_at"].minute, row["is_time_ambiguous"]) for row in coffees} == {
+        "m1": (30, False), "m2": (30, False), "m3": (30, True),
+    }  # fmt: skip
+
+
+def test_p03_the_same_export_again_counts_once_and_a_newer_one_wins(library: Chain) -> None:
+    [again] = library.store.read(ops.FILE_LEDGER).where("path = 'dsfinvk/dresden_again.zip'").collect()
+    assert again["status"] == "duplicate"
+    versions = library.store.read(silver.RECEIPT_VERSION).where("source = 'shopify_orders'").groupBy("status").count().collect()
+    assert {row["status"]: row["count"] for row in versions} == {"current": 4, "superseded": 1}
+
+
+def test_p17_and_p23_a_refund_under_an_older_name_is_the_same_document_and_counted_lines_stay_the_same(library: Chain) -> None:
+    versions = library.store.read(silver.RECEIPT_VERSION).where("source = 'sumup_sales'").groupBy("status").count().collect()
+    assert {row["status"]: row["count"] for row in versions} == {"current": 3, "duplicate": 2}
+    receipts = library.store.read(silver.RECEIPT).where("source = 'sumup_sales'").collect()
+    assert {row["receipt_id"]: row["line_count"] for row in receipts} == {"TAAA1": 2, "TAAA1 refund": 1, "TAAA2": 1}
+
+
+def test_cards_and_operators_are_known_by_tokens(library: Chain) -> None:
+    rows = library.store.read(silver.RECEIPT).where("party_key IS NOT NULL").select("source", "receipt_id").collect()
+    assert {(row["source"], row["receipt_id"]) for row in rows} == {("dsfinvk", "b2"), ("poslog", "3"), ("poslog", "161")}
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY.glob("*.yml")), ids=lambda path: path.stem)
+def test_a_shipped_mapping_is_named_as_its_file_and_says_what_to_change(path: Path) -> None:
+    assert read_model(Source, path).name == path.stem
+    assert "Change:" in path.read_text("utf-8")
