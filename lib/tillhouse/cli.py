@@ -14,19 +14,21 @@ from typing import TextIO
 from pyspark.sql import DataFrame
 
 from tillhouse import pipeline
-from tillhouse.config import Config, load_config
+from tillhouse.config import Config, load_config, read_model
 from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
 from tillhouse.ops import doctor, maintain, repair, status, upgrade
 from tillhouse.ops.runs import Run, StepResult, log_to_stderr, new_run_id, utc_now
 from tillhouse.session import open_session
+from tillhouse.sources import profile
+from tillhouse.sources.model import Source
 from tillhouse.store import Store, quoted
 from tillhouse.tables.lake import tables_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``tillhouse``: run, status, kpi, maintain, upgrade, repair, doctor, make-key."""
+    """``tillhouse``: run, status, kpi, source, maintain, upgrade, repair, doctor, make-key."""
     parser = argparse.ArgumentParser(prog="tillhouse", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="bring the lake up to what lies in the landing area")
@@ -41,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kpi.add_argument("--by", default="", help=f"comma-separated: {', '.join(item.name for item in DIMENSIONS)}")
     kpi.add_argument("--where", help="condition over the dimensions, for example: \"region = 'Nord'\"")
     kpi.add_argument("--json", action="store_true", help="as JSON lines")
+    source = commands.add_parser("source", help="look at an export before it is connected").add_subparsers(
+        dest="action", required=True
+    )
+    look = source.add_parser("profile", help="what an export is, and a mapping for it")
+    look.add_argument("file", type=Path, help="one file of the export")
+    look.add_argument("--library", type=Path, default=Path("conf/library"), help="folder of the shipped mappings (conf/library)")
     _add_lake_arguments(commands.add_parser("maintain", help="join small files, delete what no promised version needs"))
     _add_lake_arguments(commands.add_parser("upgrade", help="bring the lake of an older release forward to this one"))
     _add_lake_arguments(commands.add_parser("repair", help="set damaged files aside that the logs of tables end in"))
@@ -49,7 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     key = commands.add_parser("make-key", help="make a secret for tokens of personal identifiers")
     key.add_argument("file", type=Path, help="where to write it; outside lake and repository")
     given = parser.parse_args(arguments)
-    handlers = {"run": _run, "status": _status, "kpi": _kpi, "doctor": _doctor, "make-key": _make_key, **_UPKEEP}
+    handlers = {
+        "run": _run,
+        "status": _status,
+        "kpi": _kpi,
+        "source": _profile,
+        "doctor": _doctor,
+        "make-key": _make_key,
+        **_UPKEEP,
+    }
     return guarded(lambda: handlers[given.command](given))
 
 
@@ -243,6 +259,18 @@ def _kpi(given: argparse.Namespace) -> int:
     rows = ask(store, given.measures.split(","), [name for name in given.by.split(",") if name], given.where)
     _say(_as_json(rows) if given.json else as_table(rows))
     return 0
+
+
+def _profile(given: argparse.Namespace) -> int:
+    """Exit code 0 where a mapping fits or the proposal has all that is mandatory, else 1."""
+    library = [read_model(Source, path) for path in sorted(given.library.glob("*.yml"))]
+    try:
+        content = given.file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{given.file}: cannot be read: {error.strerror}") from None
+    found = profile.profile(content, given.file.name, library)
+    _say(profile.as_text(found).rstrip())
+    return 1 if found.missing else 0
 
 
 def _doctor(given: argparse.Namespace) -> int:
