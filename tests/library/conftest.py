@@ -42,6 +42,7 @@ def library(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Ch
     german = exports.dsfinvk(("K-DD-1", "2025-10-25T20:05:00", "1.204"), exports.GERMAN)
     chain.deliver("dsfinvk/dresden.zip", german)
     chain.deliver("dsfinvk/dresden_again.zip", german)
+    chain.deliver("dsfinvk/dresden_next.zip", exports.dsfinvk(("K-DD-1", "2025-10-27T20:05:00", "1.205"), exports.NEXT))
     chain.deliver(
         "dsfinvk/muenchen.zip",
         exports.dsfinvk(("K-M-1", "2025-10-26T09:00:00Z", "17"), exports.OTHER, decimal=".", grouping=""),
@@ -50,5 +51,6 @@ def library(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Ch
     chain.deliver(
         "dsfinvk/unknown.zip", exports.dsfinvk(("K-X-9", "2025-10-26T09:00:00Z", "1"), unknown, decimal=".", grouping="")
     )
+    chain.deliver("erp_xlsx/bons_20251026T0500.xlsx", exports.workbook())
     chain.run()
     return chain

@@ -1,11 +1,14 @@
-"""DSFinV-K exports of our own making, which show the traps of the format. Those of other systems lie in ``landing``."""
+"""Archives of our own making, which show the traps of their formats. The exports that are text lie in ``landing``."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from xml.sax.saxutils import escape
+
+from openpyxl import Workbook
 
 # DSFinV-K: the tables of which receipts are made, by logical name, file and columns. Numbers are marked with #.
 _CLOSING = "Z_KASSE_ID Z_ERSTELLUNG Z_NR#"
@@ -94,6 +97,13 @@ GERMAN = {
         b12|Bar|Bar|EUR|-150,00
         b13|ElZahlungsdienstleister|PayPal|EUR|16,70""",
 }
+# The next closing of the same register, which counts its receipts anew.
+NEXT = {
+    "Bonkopf": "b2|2|Beleg||0|2025-10-27T09:00:00|2025-10-27T09:00:42|7|3,20|",
+    "Bonpos": "b2|1|Kaffee|Umsatz|0|K1||1,000||Stück|3,20000",
+    "Bonpos_USt": "b2|1|1|3,20000|2,68908|0,51092",
+    "Bonkopf_Zahlarten": "b2|Bar|Bar|EUR|3,20",
+}
 # Another vendor: dots for decimals, no grouping, times with offset, a register that nobody knows, rows that belong to nothing.
 OTHER = {
     "Bonkopf": """
@@ -175,3 +185,20 @@ def _described(name: str, file: str, columns: Sequence[str], decimal: str, group
         "<ColumnDelimiter>;</ColumnDelimiter><RecordDelimiter>&#13;&#10;</RecordDelimiter>"
         f"<TextEncapsulator>&quot;</TextEncapsulator>{described}</VariableLength></Table>"
     )
+
+
+def workbook() -> bytes:
+    """An ERP's sheet with typed cells, a title above and a total below."""
+    made = Workbook()
+    at = datetime.fromisoformat("2025-10-25T09:05")
+    for row in (
+        ("Umsatzliste",),
+        ("Filiale", "Bonnr", "Zeitpunkt", "ArtNr", "Menge", "Betrag"),
+        (3, 501, at, "A1", 2, 0.1 + 0.2),
+        (3, "0502", at, "A2", -1, -1234.5),
+        ("Summe", None, None, None, None, -1234.2),
+    ):
+        made.active.append(row)
+    buffer = io.BytesIO()
+    made.save(buffer)
+    return buffer.getvalue()

@@ -18,7 +18,13 @@ from tillhouse.sources.readers import read_records
 
 LANDING = ROOT / "tests" / "library" / "landing"
 LIBRARY = [read_model(Source, path) for path in sorted((ROOT / "conf" / "library").glob("*.yml"))]
-KNOWN = {"poslog": "poslog", "sumup": "sumup_sales", "erp_de": "erp_receipts_de", "shopify": "shopify_orders"}
+KNOWN = {
+    "category_totals": "category_totals",
+    "poslog": "poslog",
+    "sumup": "sumup_sales",
+    "erp_de": "erp_receipts_de",
+    "shopify": "shopify_orders",
+}
 
 # A file that nobody has mapped, with what its columns are; amounts and times are written differently in each.
 UNKNOWN = {
