@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
@@ -91,6 +92,22 @@ def test_tables_are_known_by_their_logical_name_whatever_the_file_is_called() ->
 def test_every_column_of_the_shipped_mapping_is_known() -> None:
     records = read_records(dsfinvk(DRESDEN, GERMAN), SOURCE)
     assert [decision.column for decision in decide_columns(records, SOURCE) if decision.decision == "new"] == []
+
+
+def test_two_exports_in_one_archive_are_refused() -> None:
+    content = io.BytesIO(dsfinvk(DRESDEN, GERMAN))
+    with zipfile.ZipFile(content, "a") as archive:
+        archive.writestr("again/lines.csv", "")
+    with pytest.raises(SourceError, match=r"holds lines\.csv and again/lines\.csv"):
+        read_records(content.getvalue(), SOURCE)
+
+
+@pytest.mark.parametrize("position", range(100, 4000, 600))
+def test_a_damaged_archive_is_told_as_a_fault_of_the_file_and_as_nothing_else(position: int) -> None:
+    whole = dsfinvk(DRESDEN, GERMAN)
+    damaged = whole[:position] + bytes(byte ^ 0xFF for byte in whole[position : position + 40]) + whole[position + 40 :]
+    with contextlib.suppress(SourceError):  # a damage may lie where nothing is read; any other exception fails
+        read_records(damaged, SOURCE)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,10 @@ def faults(changes: str, base: str = CSV) -> list[str]:
             "columns: {gross_amount: {aliases: , sum: [a], cases: [{when: [{aliases: [b], is_given: true}], value: '1'}]}}",
             "key 'columns.gross_amount': cases choose",
         ),
+        (
+            "payments: {columns: {tender_type: {value: CASH}, payment_amount: {value: '1'}}}",
+            "key 'payments.columns.payment_amount': must be read from a column",
+        ),
         ("csv: {skip_rows: -1}", "key 'csv.skip_rows': Input should be greater than or equal to 0, but is -1"),
         ("csv: {delimiter: '||'}", "key 'csv.delimiter': String should have at most 1 character, but is '||'"),
         ("csv: {delimiter: §}", "key 'csv': delimiter and quote must be plain ASCII characters"),

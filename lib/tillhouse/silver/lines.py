@@ -14,7 +14,7 @@ from tillhouse.sources.fields import DELETED, GOODS, LINE_FIELDS, NO_SALES, RECE
 from tillhouse.sources.mapping import is_naive, map_receipt_lines
 from tillhouse.sources.model import Source
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 _DEFAULT_LINE_TYPE = {"lines": "ITEM", "categories": "CATEGORY", "totals": "TOTAL"}
 _HEADER = [field.name for field in RECEIPT_FIELDS]
 _LINE = [field.name for field in LINE_FIELDS]

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -90,14 +91,21 @@ def read_gdpdu_zip(content: bytes, source: Source) -> Records:
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, str]:
-    """Members by their name without folders, in small letters."""
-    return {info.filename.rsplit("/", 1)[-1].lower(): info.filename for info in archive.infolist() if not info.is_dir()}
+    """Members by their name without folders, in small letters. Raises SourceError if two have the same."""
+    found: dict[str, str] = {}
+    for info in archive.infolist():
+        name = info.filename.rsplit("/", 1)[-1].lower()
+        if name and found.setdefault(name, info.filename) != info.filename:
+            raise SourceError(
+                f"the archive holds {found[name]} and {info.filename}. Rule: one export in one archive. Remedy: {REMEDY}."
+            )
+    return found
 
 
 def _unpacked(archive: zipfile.ZipFile, member: str) -> bytes:
     try:
         return archive.read(member)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
         raise SourceError(f"{member} cannot be unpacked: {error}. Rule: a sound ZIP archive. Remedy: {REMEDY}.") from None
 
 

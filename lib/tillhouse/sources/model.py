@@ -413,7 +413,16 @@ class Source(StrictModel):
         if self.carry_down is not None and self.format not in ("csv", "xlsx"):
             yield "carry_down", "is for tables, which repeat the fields of a receipt on each row; remove the key"
         if self.entity != "receipt":
+            if self.carry_down is not None:
+                yield "carry_down", f"is for receipts, this source is a {self.entity}; remove the key"
             return
+        if self.payments is not None and self.payments.path is None:
+            amount = self.payments.columns.get("payment_amount")
+            if amount is not None and not amount.raw_columns:
+                yield (
+                    "payments.columns.payment_amount",
+                    "must be read from a column, or every row would be a payment; or name path",
+                )
         columns = self.lines.columns if self.lines else self.columns
         if self._is_numbered("line_number") and "line_number" not in columns:
             yield "line_number", "column needs the field line_number; map it or say line_number: ordinal"
