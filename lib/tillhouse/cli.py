@@ -18,7 +18,7 @@ from tillhouse.config import Config, load_config, read_model
 from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
-from tillhouse.ops import doctor, maintain, repair, status, upgrade
+from tillhouse.ops import doctor, maintain, repair, status, upgrade, worklist
 from tillhouse.ops.runs import Run, StepResult, log_to_stderr, new_run_id, utc_now
 from tillhouse.session import open_session
 from tillhouse.sources import profile
@@ -28,7 +28,7 @@ from tillhouse.tables.lake import tables_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``tillhouse``: run, status, kpi, source, maintain, upgrade, repair, doctor, make-key."""
+    """``tillhouse``: run, status, kpi, exceptions, source, maintain, upgrade, repair, doctor, make-key."""
     parser = argparse.ArgumentParser(prog="tillhouse", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="bring the lake up to what lies in the landing area")
@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kpi.add_argument("--by", default="", help=f"comma-separated: {', '.join(item.name for item in DIMENSIONS)}")
     kpi.add_argument("--where", help="condition over the dimensions, for example: \"region = 'Nord'\"")
     kpi.add_argument("--json", action="store_true", help="as JSON lines")
+    _add_exceptions(commands.add_parser("exceptions", help="list, show, assign, waive, reopen, export what is wrong"))
     source = commands.add_parser("source", help="look at an export before it is connected").add_subparsers(
         dest="action", required=True
     )
@@ -258,6 +259,72 @@ def _kpi(given: argparse.Namespace) -> int:
     open_view(store)
     rows = ask(store, given.measures.split(","), [name for name in given.by.split(",") if name], given.where)
     _say(_as_json(rows) if given.json else as_table(rows))
+    return 0
+
+
+def _add_exceptions(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    helps = {
+        "list": "open ones, errors and large amounts first",
+        "show": "all that is known of some",
+        "assign": "give them to somebody",
+        "waive": "let them be, with reason and name",
+        "reopen": "take waivers back",
+        "export": "a work list as CSV",
+    }
+    parsers = {name: actions.add_parser(name, help=text) for name, text in helps.items()}
+    for name, action in parsers.items():
+        _add_lake_arguments(action)
+        action.add_argument("ids", nargs="*", metavar="ID", help="exception_id, or its first characters")
+        for key in ("rule", "source", "branch", "owner"):
+            action.add_argument(f"--{key}", help=f"only those of this {key}")
+        action.add_argument("--overdue", action="store_true", help="only open ones that are past their due time")
+        if name in ("list", "export"):
+            action.add_argument("--status", default="open", choices=("open", "waived", "resolved", "any"), help="(open)")
+    parsers["list"].add_argument("--limit", type=int, default=50, help="at most so many (50)")
+    parsers["list"].add_argument("--json", action="store_true", help="as JSON")
+    parsers["assign"].add_argument("--to", required=True, help="who works on them")
+    parsers["waive"].add_argument("--reason", required=True, help="why they may stay as they are")
+    for name in ("waive", "reopen"):
+        parsers[name].add_argument("--by", required=True, help="who decides")
+    parsers["export"].add_argument("--to", type=Path, required=True, metavar="FILE", help="the CSV file to write")
+
+
+def _exceptions(given: argparse.Namespace) -> int:
+    config = _config(given)
+    store, now = _open_lake(config), utc_now()
+    state = getattr(given, "status", "any")
+    wanted = worklist.Filter(
+        ids=given.ids,
+        rule=given.rule,
+        source=given.source,
+        branch_id=given.branch,
+        owner=given.owner,
+        status=None if state == "any" else state,
+        overdue_at=now if given.overdue else None,
+    )
+    run = Run(store, config, new_run_id(now), now)
+    match given.action:
+        case "assign":
+            _say(f"{worklist.assign(run, wanted, given.to):,} assigned to {given.to}")
+        case "waive":
+            _say(f"{worklist.waive(run, wanted, given.reason, given.by):,} waived; figures follow with the next run")
+        case "reopen":
+            _say(f"{worklist.reopen(run, wanted, given.by):,} open again; figures follow with the next run")
+        case "export":
+            rows = worklist.find(store, wanted).collect()
+            worklist.write_csv(rows, given.to)
+            _say(f"wrote {len(rows):,} exceptions to {given.to}")
+        case "show":
+            rows = worklist.find(store, wanted).collect() if not wanted.is_empty else []
+            _say("\n\n".join(worklist.as_page(row) for row in rows) or "none is meant by that")
+        case _:
+            found = worklist.find(store, wanted)
+            rows = found.limit(given.limit).collect()
+            _say(worklist.as_json(rows) if given.json else worklist.as_lines(rows) or "none")
+            more = found.count() - len(rows)
+            if more > 0 and not given.json:
+                _say(f"and {more:,} more; --limit, or narrow it down")
     return 0
 
 

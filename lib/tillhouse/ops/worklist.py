@@ -1,0 +1,171 @@
+"""The work list of exceptions: find, show, assign, waive many at once, open again, hand out as CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F
+
+from tillhouse.errors import ConfigError, TillhouseError
+from tillhouse.ops.lease import Lease
+from tillhouse.ops.runs import Run
+from tillhouse.store import Store
+from tillhouse.tables.silver import EXCEPTION
+
+LEAST_ID = 6  # characters of an exception_id that are enough to name it
+COLUMNS = (
+    "exception_id", "status", "severity", "rule", "source", "entity", "record_key", "branch_id", "business_date", "amount",
+    "currency", "owner", "assigned_to", "due_at", "escalate_to", "reason", "decided_by",
+)  # fmt: skip
+CONTEXT = ("file", "row", "field", "value", "remedy")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which exceptions: those that fulfil all that is said. ``ids`` may be the first characters of ids."""
+
+    ids: Sequence[str] = ()
+    rule: str | None = None
+    source: str | None = None
+    branch_id: str | None = None
+    owner: str | None = None
+    status: str | None = None
+    overdue_at: datetime | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing of what the exceptions are about."""
+        return not (self.ids or self.rule or self.source or self.branch_id or self.owner or self.overdue_at)
+
+    def condition(self) -> Column:
+        """As a condition over silver.exception.
+
+        Raises:
+            ConfigError: an id is too short to name one exception.
+        """
+        short = [text for text in self.ids if len(text) < LEAST_ID]
+        if short:
+            raise ConfigError(f"{', '.join(short)}: write at least the first {LEAST_ID} characters of an exception_id")
+        parts = [F.lit(True)]
+        if self.ids:
+            parts.append(reduce(lambda left, right: left | right, (F.col("exception_id").startswith(text) for text in self.ids)))
+        wanted = {"rule": self.rule, "source": self.source, "branch_id": self.branch_id, "status": self.status}
+        parts += [F.col(name) == value for name, value in wanted.items() if value]
+        if self.owner:
+            parts.append(F.coalesce("assigned_to", "owner") == self.owner)
+        if self.overdue_at:
+            parts.append((F.col("status") == "open") & (F.col("due_at") < F.lit(self.overdue_at)))
+        return reduce(lambda left, right: left & right, parts)
+
+
+def find(store: Store, wanted: Filter) -> DataFrame:
+    """Exceptions with their context, errors and large amounts first."""
+    expect_lake(store)
+    parts = [F.get_json_object("context", f"$.{name}").alias(name) for name in CONTEXT]
+    return (
+        store.read(EXCEPTION)
+        .where(wanted.condition())
+        .select(*COLUMNS, *parts)
+        .orderBy("severity", F.abs("amount").desc_nulls_last(), "exception_id")
+    )
+
+
+def expect_lake(store: Store) -> None:
+    """Raises TillhouseError if there is no lake yet."""
+    if not store.exists(EXCEPTION):
+        raise TillhouseError(f"{store.lake} holds no lake yet; start with `tillhouse run` or scripts/demo")
+
+
+def assign(run: Run, wanted: Filter, to: str) -> int:
+    """Give open exceptions to somebody; returns how many."""
+    return _decide(run, wanted, "open", {"assigned_to": F.lit(to)})
+
+
+def waive(run: Run, wanted: Filter, reason: str, by: str) -> int:
+    """Let open exceptions be, with reason and name; returns how many. A waived one stays so while it is found again."""
+    decision = {
+        "status": F.lit("waived"),
+        "resolution": F.lit("waived"),
+        "reason": F.lit(reason),
+        "decided_by": F.lit(by),
+        "decided_at": F.lit(run.started_at),
+    }
+    return _decide(run, wanted, "open", decision)
+
+
+def reopen(run: Run, wanted: Filter, by: str) -> int:
+    """Take waivers back; returns how many."""
+    decision = {"status": F.lit("open"), "resolution": F.lit(None), "decided_by": F.lit(by), "decided_at": F.lit(run.started_at)}
+    return _decide(run, wanted, "waived", decision)
+
+
+def _decide(run: Run, wanted: Filter, status: str, decision: Mapping[str, Column]) -> int:
+    """Change the exceptions of a status in one commit.
+
+    Raises:
+        ConfigError: nothing says which ones, or there are none.
+        LeaseError: a run is working on the lake.
+    """
+    if wanted.is_empty:
+        raise ConfigError("say which exceptions: ids, or --rule, --source, --branch, --owner, --overdue")
+    store = run.store
+    expect_lake(store)
+    with Lease.take(store, run.run_id, run.wait_seconds):
+        existing = store.read(EXCEPTION)
+        is_meant = F.coalesce(wanted.condition() & (F.col("status") == status), F.lit(False))
+        count = existing.where(is_meant).count()
+        if not count:
+            raise ConfigError(f"no {status} exception is meant by that; `tillhouse exceptions list` shows them")
+        kinds = {item.name: item.dataType for item in EXCEPTION.struct}
+        changed = {
+            name: F.when(F.col("_is_meant"), value).otherwise(F.col(name)).cast(kinds[name]) for name, value in decision.items()
+        }
+        marked = existing.withColumn("_is_meant", is_meant)
+        store.overwrite(EXCEPTION, marked.withColumns(changed).drop("_is_meant"))
+    return count
+
+
+def as_lines(rows: Sequence[Row]) -> str:
+    """A list for people: one exception per line."""
+    lines = []
+    for row in rows:
+        amount = f"{row['amount']:,} {row['currency'] or ''}".strip() if row["amount"] is not None else "-"
+        who = row["assigned_to"] or row["owner"] or "-"
+        due = f"{row['due_at']:%Y-%m-%d}" if row["due_at"] else "-"
+        lines.append(
+            f"{row['exception_id'][:8]}  {row['status']:<8} {row['severity']:<7} {row['rule']:<22} {row['source'] or '-':<18} "
+            f"{row['record_key'][:40]:<40} {amount:>16}  {who} by {due}"
+        )
+    return "\n".join(lines)
+
+
+def as_page(row: Row) -> str:
+    """All that is known of one exception."""
+    return "\n".join(f"{name:<14} {value}" for name, value in row.asDict().items() if value is not None)
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    return json.dumps([row.asDict() for row in rows], default=str, indent=2)
+
+
+def write_csv(rows: Sequence[Row], path: Path) -> None:
+    """A work list for a spreadsheet; a text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*COLUMNS, *CONTEXT])
+        writer.writerows([[_harmless(value) for value in row] for row in rows])
+
+
+def _harmless(value: Any) -> Any:  # noqa: ANN401 - a cell of any type
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
