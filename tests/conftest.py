@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -107,10 +108,21 @@ def demo_exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_lake(demo_exports: Path, spark: SparkSession) -> Chain:
-    """The small plain demo after one run. Tests only read it."""
+    """The small plain demo after one run, made by a session of another time zone than ours. Tests only read it."""
     chain = Chain(demo_exports, ROOT / "conf", spark)
-    chain.run()
+    with time_zone(spark, "Asia/Tokyo"):
+        chain.run()
     return chain
+
+
+@contextmanager
+def time_zone(spark: SparkSession, zone: str) -> Iterator[None]:
+    """A session of that zone; afterwards it is UTC again."""
+    spark.conf.set("spark.sql.session.timeZone", zone)
+    try:
+        yield
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
 
 
 @pytest.fixture(scope="session")

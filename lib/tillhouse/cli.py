@@ -59,14 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     key.add_argument("file", type=Path, help="where to write it; outside lake and repository")
     given = parser.parse_args(arguments)
     handlers = {
-        "run": _run,
-        "status": _status,
-        "kpi": _kpi,
-        "source": _profile,
-        "doctor": _doctor,
-        "make-key": _make_key,
-        **_UPKEEP,
-    }
+        "run": _run, "status": _status, "kpi": _kpi, "exceptions": _exceptions, "source": _profile, "doctor": _doctor,
+        "make-key": _make_key, **_UPKEEP,
+    }  # fmt: skip
     return guarded(lambda: handlers[given.command](given))
 
 
