@@ -49,18 +49,18 @@ def main() -> int:
     kills, torn, by_step = 0, 0, dict[str, int]()
     for number, deliveries in enumerate(weeks):
         put(out, disturbed, deliveries)
-        for _ in range(given.kills * (number + 1) // len(weeks) - given.kills * number // len(weeks)):
+        while kills < given.kills * (number + 1) // len(weeks):
             before = orphans(disturbed)
             step = kill_after(disturbed, moments.uniform(8, usual))
-            if step is None:
-                continue
+            if step is None:  # done before its moment; the next week gives the moments that are left
+                break
             kills += 1
             by_step[step] = by_step.get(step, 0) + 1
             torn += bool(orphans(disturbed) - before)
         started_again = time.monotonic()
         finish(disturbed)
-        usual = time.monotonic() - started_again
-        say(f"week {number + 1}: {kills} kills so far, {torn} in the middle of a write; then done in {usual:.0f} s")
+        seconds = time.monotonic() - started_again
+        say(f"week {number + 1}: {kills} kills so far, {torn} in the middle of a write; then done in {seconds:.0f} s")
     differing = [table.full_name for table in COMPARED if compare(quiet / "lake", disturbed / "lake", table).differing]
     steps = ", ".join(f"{name} {count}" for name, count in sorted(by_step.items()))
     say(f"{kills} kills, {torn} in the middle of a write; during: {steps}")
