@@ -10,6 +10,8 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.tables.bronze import BROKEN
+
 VIOLATIONS = "_violations"
 REJECTED = "_is_rejected"
 VIOLATION_TYPE = "ARRAY<STRUCT<rule: STRING, severity: STRING, field: STRING, value: STRING>>"
@@ -18,6 +20,8 @@ VIOLATION_TYPE = "ARRAY<STRUCT<rule: STRING, severity: STRING, field: STRING, va
 @dataclass(frozen=True, slots=True)
 class RowRule:
     """A record breaks the rule where ``violated`` (Spark SQL) is true; on NULL it is neither true nor false and passes.
+
+    A record that could not be read (``_broken``) is asked no rule.
 
     ``error`` keeps the record out, ``warning`` lets it flow and marks it. ``remedy`` is what a person can do about it.
     """
@@ -29,7 +33,13 @@ class RowRule:
     remedy: str
 
     def finding(self) -> Finding:
-        return Finding(self.name, self.severity, self.field, F.expr(self.violated), F.expr(self.field).cast("string"))
+        return Finding(
+            self.name,
+            self.severity,
+            self.field,
+            F.col(BROKEN).isNull() & F.expr(self.violated),
+            F.expr(self.field).cast("string"),
+        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,7 @@ RECEIPT_RULES = (
         "line_number_missing",
         "error",
         "line_number",
-        "_broken IS NULL AND line_number IS NULL",
+        "line_number IS NULL",
         "Deliver the line number, or say line_number: ordinal in the mapping.",
     ),
     RowRule(
