@@ -291,10 +291,13 @@ def _why_all_anew(
         reason = "first run"
     elif touches_all:
         reason = f"changed: {', '.join(touches_all)}"
+    if reason:
+        return reason
+    now = {**now, **_made(run, step)}
     tables = {table.full_name: table for table in step.reads(run.config)}
-    made = {f"{MADE}{table.full_name}": table for table in step.writes(run.config)}
-    for name, table in () if reason else (tables | made).items():
-        (table_id, version, _), mark = now.get(name) or (*run.store.version(table), ""), marks.get(name)
+    tables |= {f"{MADE}{table.full_name}": table for table in step.writes(run.config)}
+    for name, table in tables.items():
+        (table_id, version, _), mark = now[name], marks.get(name)
         if mark is None or mark[0] != table_id:
             reason = f"{table.full_name} was made anew"
         elif not run.store.can_read_changes(table, mark[1], version):

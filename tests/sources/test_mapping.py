@@ -11,6 +11,7 @@ import pytest
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
+from tests.conftest import time_zone
 from tests.sources.mappings import JSON, source
 from tillhouse.quality.rules import VIOLATIONS, Finding, with_violations
 from tillhouse.sources import mapping
@@ -208,8 +209,7 @@ def test_times_and_days_are_read_as_written_whatever_the_session_says(spark: Spa
     berlin = F.lit("Europe/Berlin")
     written = F.col("written")
     wrong: dict[tuple[str, str], Any] = {}
-    spark.conf.set("spark.sql.session.timeZone", session_zone)
-    try:
+    with time_zone(spark, session_zone):
         for pattern, times in INSTANTS.items():
             instant = F.unix_seconds(mapping.instant(written, [pattern], berlin))
             found = evaluated(spark, [text for text, _ in times], instant)
@@ -222,8 +222,6 @@ def test_times_and_days_are_read_as_written_whatever_the_session_says(spark: Spa
             for (text, expected), day in zip(days, found, strict=True):
                 if (day and day.isoformat()) != expected:
                     wrong[pattern, text] = (day, expected)
-    finally:
-        spark.conf.set("spark.sql.session.timeZone", "UTC")
     assert wrong == {}
 
 

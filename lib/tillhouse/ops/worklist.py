@@ -14,9 +14,10 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from tillhouse.errors import ConfigError, TillhouseError
+from tillhouse.errors import ConfigError
 from tillhouse.ops.lease import Lease
 from tillhouse.ops.runs import Run
+from tillhouse.ops.upgrade import expect_lake
 from tillhouse.store import Store
 from tillhouse.tables.silver import EXCEPTION
 
@@ -77,12 +78,6 @@ def find(store: Store, wanted: Filter) -> DataFrame:
         .select(*COLUMNS, *parts)
         .orderBy("severity", F.abs("amount").desc_nulls_last(), "exception_id")
     )
-
-
-def expect_lake(store: Store) -> None:
-    """Raises TillhouseError if there is no lake yet."""
-    if not store.exists(EXCEPTION):
-        raise TillhouseError(f"{store.lake} holds no lake yet; start with `tillhouse run` or scripts/demo")
 
 
 def assign(run: Run, wanted: Filter, to: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import zipfile
 import zlib
@@ -18,7 +17,7 @@ from lxml import etree
 from tillhouse.errors import SourceError
 from tillhouse.sources.archive import open_archive
 from tillhouse.sources.model import Source
-from tillhouse.sources.records import BrokenRecord, Records, unique_names
+from tillhouse.sources.records import BrokenRecord, Records, as_json, to_table
 from tillhouse.sources.xml_document import local_name, parse_xml
 
 REMEDY = "deliver the export as the till writes it, as one ZIP with index.xml"
@@ -227,22 +226,20 @@ def _to_records(tables: dict[str, _Table], broken: list[BrokenRecord]) -> Record
             for _, row in by_key.get(key[:-1], [])[:1]:
                 closing |= row
         owned |= numbers_of_lines.get(key, set())
-        nested = {place: _as_json(_taken(by_key, key, owned)) for place, by_key in of_receipt.items()}
-        heads.append(closing | head | nested | {"lines": _as_json(lines.pop(key, []))})
+        nested = {place: as_json(_taken(by_key, key, owned)) for place, by_key in of_receipt.items()}
+        heads.append(closing | head | nested | {"lines": as_json(lines.pop(key, []))})
     for name in ("Bonpos", *OF_LINE.values(), *OF_RECEIPT.values()):
         for number, row in rows.get(name, []):
             if number not in owned:
                 table = tables[name]
                 reason = f"{table.file}: of a {'line' if name in OF_LINE.values() else 'receipt'} that the export does not hold"
                 broken.append(BrokenRecord(number, reason, table.delimiter.join(row.values())))
-    names = sorted({name for head in heads for name in head})
-    table = pa.table([pa.array([head.get(name) for head in heads], pa.string()) for name in names], names=unique_names(names))
     children = {
         place: [name for name in tables[of].columns if name not in RECEIPT] + more if of in tables else []
         for place, of, more in (("lines", "Bonpos", [*_SUMMED, *OF_LINE]), ("payments", "Bonkopf_Zahlarten", []))
     }
     numbers = pa.array([number for number, _ in rows[HEAD]], pa.int64())
-    return Records(table, numbers, sorted(broken, key=lambda record: record.row), children=children)
+    return Records(to_table(heads), numbers, sorted(broken, key=lambda record: record.row), children=children)
 
 
 def _key(row: _Row, names: _Key) -> _Key:
@@ -277,7 +274,3 @@ def _sums(taxes: list[_Row]) -> _Row:
         unreadable = next((text for text in texts if text and "(" in text), None)
         sums[name] = unreadable or str(sum((Decimal(text or "0") for text in texts), Decimal(0)))
     return sums
-
-
-def _as_json(items: object) -> str:
-    return json.dumps(items, ensure_ascii=False, separators=(",", ":"))

@@ -8,7 +8,7 @@ from typing import NoReturn
 import pyarrow as pa
 
 from tillhouse.sources.model import Source
-from tillhouse.sources.records import LINE_BREAK, BrokenRecord, Records, decode, unique_names
+from tillhouse.sources.records import LINE_BREAK, BrokenRecord, Records, as_json, decode, to_table
 
 
 def read_json_lines(content: bytes, source: Source) -> Records:
@@ -20,7 +20,6 @@ def read_json_lines(content: bytes, source: Source) -> Records:
     rows: list[int] = []
     found: list[dict[str, str | None]] = []
     broken: list[BrokenRecord] = []
-    names: set[str] = set()
     children: dict[str, dict[str, None]] = {}
     ignored = 0
     for row, line in enumerate(lines, start=1):
@@ -41,12 +40,9 @@ def read_json_lines(content: bytes, source: Source) -> Records:
             for child in nested if isinstance(nested, list) else [nested]:
                 if isinstance(child, dict):
                     children.setdefault(path, {}).update(dict.fromkeys(child))
-        names.update(cells)
         rows.append(row)
         found.append(cells)
-    ordered = sorted(names)
-    columns = [pa.array([cells.get(name) for cells in found], pa.string()) for name in ordered]
-    table = pa.table(columns, names=unique_names(ordered))
+    table = to_table(found)
     return Records(table, pa.array(rows, pa.int64()), broken, ignored, {path: list(keys) for path, keys in children.items()})
 
 
@@ -69,4 +65,4 @@ _LITERAL_NUMBERS = json.JSONDecoder(parse_float=str, parse_int=str, parse_consta
 def _as_text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return as_json(value)

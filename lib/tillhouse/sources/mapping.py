@@ -61,8 +61,7 @@ def map_receipt_lines(bronze: DataFrame, source: model.Source, branches: DataFra
 
     ``branches`` (branch_id, time_zone) gives the zone of naive times where the mapping says ``timezone: branch``.
     """
-    bronze = bronze.transform(_with_carried, source)
-    find = _in_records(bronze, source)
+    bronze, find = _carried_down(bronze, source)
     records = bronze.transform(_with_zone, source, branches, find).transform(_with_version, source, find)
     zone = F.col("_zone")
     keep = [*LINEAGE, BROKEN, "_zone"]
@@ -73,7 +72,7 @@ def map_receipt_lines(bronze: DataFrame, source: model.Source, branches: DataFra
     # A receipt's own fields are read once, before its lines are taken apart.
     records = records.withColumn("_lines", _first([source.lines.path], find))
     receipts, found = _with_cells(records, header, [*keep, "_lines"], source)
-    receipts = _with_children(receipts, source.lines, lambda _path: F.col("_lines"), source)
+    receipts = _with_children(receipts, source.lines, F.col("_lines"), source)
     receipts = receipts.withColumn("_is_bare", F.col("_child").isNull() & ~F.col("_children_broken"))
     in_line = _in_children(source.lines)
     cells = [_cell(field, source.lines.columns.get(field.name), in_line, source, zone) for field in LINE_FIELDS]
@@ -88,14 +87,14 @@ def map_payments(bronze: DataFrame, source: model.Source, branches: DataFrame) -
     A record without payments has no row; one whose payments cannot be read has one, with a violation.
     """
     assert source.payments is not None
-    bronze = bronze.transform(_with_carried, source)
-    find = _in_records(bronze, source)
+    bronze, find = _carried_down(bronze, source)
     records = bronze.transform(_with_zone, source, branches, find).transform(_with_version, source, find)
     zone = F.col("_zone")
     cells = [_cell(field, source.columns.get(field.name), find, source, zone) for field in RECEIPT_FIELDS]
     if source.payments.path:
-        records = records.where(_first([source.payments.path], find).isNotNull())
-        records = _with_children(records, source.payments, find, source).where("_child IS NOT NULL OR _children_broken")
+        written = _first([source.payments.path], find)
+        records = _with_children(records.where(written.isNotNull()), source.payments, written, source)
+        records = records.where("_child IS NOT NULL OR _children_broken")
         in_payment = _in_children(source.payments)
     else:
         in_payment = _in_columns(bronze)  # what is said once of a document is paid once
@@ -117,39 +116,27 @@ def map_payments(bronze: DataFrame, source: model.Source, branches: DataFrame) -
     return payments, [*found, torn]
 
 
-def _with_carried(bronze: DataFrame, source: model.Source) -> DataFrame:
-    """Add ``_carried_N``: a column that is filled on the first row of a document only, on each of its rows."""
-    carry = source.carry_down
-    if carry is None:
-        return bronze
-    find = _in_columns(bronze)
-    begin = find(carry.group_by)
-    if begin is None:
-        return bronze
+def _carried_down(bronze: DataFrame, source: model.Source) -> tuple[DataFrame, Find]:
+    """The records, and where a name is found in them: what only the first row of a document says counts for all its rows."""
+    find, carry = _in_columns(bronze), source.carry_down
+    begin = find(carry.group_by) if carry is not None else None
+    if carry is None or begin is None:
+        return bronze, find
     in_file = Window.partitionBy("_file_id").orderBy("_row")
-    in_group = Window.partitionBy("_file_id", "_group").orderBy("_row")
-    grouped = bronze.withColumn("_group", F.last(begin, ignorenulls=True).over(in_file))
+    in_group = Window.partitionBy("_file_id", "_carried_group").orderBy("_row")
     carried = {
-        f"_carried_{number}": F.last(text, ignorenulls=True).over(in_group)
+        column_key(name): (f"_carried_{number}", F.last(text, ignorenulls=True).over(in_group))
         for number, name in enumerate(carry.columns)
         if (text := find(name)) is not None
     }
-    return grouped.withColumns({**carried, "_carried_group": F.col("_group")}).drop("_group")
-
-
-def _in_records(records: DataFrame, source: model.Source) -> Find:
-    """As ``_in_columns``; what is carried down counts instead of what a row has itself."""
-    find = _in_columns(records)
-    carry = source.carry_down
-    carried = {} if carry is None else {column_key(name): f"_carried_{number}" for number, name in enumerate(carry.columns)}
-    if carry is not None:
-        carried[column_key(carry.group_by)] = "_carried_group"
+    grouped = bronze.withColumn("_carried_group", F.last(begin, ignorenulls=True).over(in_file))
+    names = {column_key(carry.group_by): "_carried_group"} | {key: name for key, (name, _) in carried.items()}
 
     def find_carried(name: str) -> Column | None:
-        column = carried.get(column_key(name))
-        return F.col(column) if column in records.columns else find(name)
+        column = names.get(column_key(name))
+        return F.col(column) if column is not None else find(name)
 
-    return find_carried
+    return grouped.withColumns(dict(carried.values())), find_carried
 
 
 def _in_columns(records: DataFrame) -> Find:
@@ -162,9 +149,10 @@ def _in_columns(records: DataFrame) -> Find:
     return find
 
 
-def _in_children(nested: model.Nested) -> Find:
+def _in_children(nested: model.Children, child: Column | None = None) -> Find:
     positions = {name: position for position, name in enumerate(nested.names)}
-    return lambda name: _text(F.col("_child")[f"_{positions[name]}"])
+    record = F.col("_child") if child is None else child
+    return lambda name: _text(record[f"_{positions[name]}"])
 
 
 def _all_hold(conditions: Sequence[model.Condition], find: Find, source: model.Source) -> Column:
@@ -260,10 +248,7 @@ def _cell(field: Field, column: model.Column | None, find: Find, source: model.S
         return _computed_cell(field, column, find, source, is_required)
     text = _origin(column, find)
     for case in reversed(column.cases):
-        of_case = (
-            F.lit(case.value) if case.value is not None else _joined(case.join, find) if case.join else _first(case.aliases, find)
-        )
-        text = F.when(_all_hold(case.when, find, source), of_case).otherwise(text)
+        text = F.when(_all_hold(case.when, find, source), _origin(case, find)).otherwise(text)
     if column.default is not None:
         text = F.coalesce(text, F.lit(column.default))
     written = F.col(f"_text_{field.name}")
@@ -281,13 +266,13 @@ def _cell(field: Field, column: model.Column | None, find: Find, source: model.S
     return _Cell(field, text, _typed(translated, field, source, zone), is_required, can_fail, is_unknown)
 
 
-def _origin(column: model.Column, find: Find) -> Column:
+def _origin(origin: model.Column | model.Case, find: Find) -> Column:
     """The text of a field as the record has it."""
-    if column.from_path:
-        return _captured(column.from_path)
-    if column.value is not None:
-        return F.lit(column.value)
-    return _joined(column.join, find) if column.join else _first(column.aliases, find)
+    if isinstance(origin, model.Column) and origin.from_path:
+        return _captured(origin.from_path)
+    if origin.value is not None:
+        return F.lit(origin.value)
+    return _joined(origin.join, find) if origin.join else _first(origin.aliases, find)
 
 
 def _joined(parts: Sequence[str], find: Find) -> Column:
@@ -433,21 +418,17 @@ def _with_zone(records: DataFrame, source: model.Source, branches: DataFrame, fi
     )
 
 
-def _with_children(records: DataFrame, nested: model.Nested, find: Find, source: model.Source) -> DataFrame:
-    """One row per child record; a record whose children cannot be read stays as one row and is marked.
+def _with_children(records: DataFrame, nested: model.Children, text: Column, source: model.Source) -> DataFrame:
+    """One row per child record in ``text``; a record whose children cannot be read stays as one row and is marked.
 
     The names of the export become positions, since Spark would take names that differ only in case for one.
     """
     names = nested.names
     written = ", ".join(f"`{name.replace('`', '``')}`: string" for name in names)
     by_position = ", ".join(f"_{position}: string" for position in range(len(names)))
-    assert nested.path is not None
-    children = F.from_json(_first([nested.path], find), f"array<struct<{written}>>").cast(f"array<struct<{by_position}>>")
+    children = F.from_json(text, f"array<struct<{written}>>").cast(f"array<struct<{by_position}>>")
     if nested.only:
-        positions = {name: position for position, name in enumerate(names)}
-        children = F.filter(
-            children, lambda child: _is_one_of(nested.only, lambda name: _text(child[f"_{positions[name]}"]), source)
-        )
+        children = F.filter(children, lambda child: _is_one_of(nested.only, _in_children(nested, child), source))
     exploded = records.withColumn("_children", children).select(
         "*", F.posexplode_outer("_children").alias("_child_index", "_child")
     )

@@ -224,10 +224,9 @@ class CarryDown(StrictModel):
     columns: tuple[Text, ...] = Field(min_length=1)
 
 
-class Nested(StrictModel):
-    """Child records inside a record, such as the lines of a JSON receipt."""
+class Children(StrictModel):
+    """Which child records of a record count, and how they are read."""
 
-    path: Text
     only: tuple[Alternative, ...] = ()
     columns: dict[str, Column]
 
@@ -243,10 +242,16 @@ class Nested(StrictModel):
         return tuple(name for kind in self.only for condition in kind.when for name in condition.aliases)
 
 
-class Payments(Nested):
+class Nested(Children):
+    """Child records inside a record, such as the lines of a JSON receipt."""
+
+    path: Text
+
+
+class Payments(Children):
     """Payments: child records as ``Nested``, or without ``path`` one in each record that tells an amount."""
 
-    path: Text | None = None  # type: ignore[assignment]
+    path: Text | None = None
     negative: tuple[Condition, ...] = ()
 
     @property

@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from tillhouse.errors import SourceError, TillhouseError
 from tillhouse.sources.fields import LINE_FIELDS, RECEIPT_FIELDS
@@ -87,11 +87,10 @@ class ColumnProfile:
 
 @dataclass
 class Profile:
-    """What was found out about a file. ``mapping`` is the proposal, or the shipped mapping that fits."""
+    """What was found out about a file: the shipped mapping that fits, by its name, or a proposal (``mapping``)."""
 
-    layout: dict[str, Any]
     columns: list[ColumnProfile]
-    mapping: dict[str, Any]
+    mapping: dict[str, Any] = dataclasses.field(default_factory=dict)
     known_as: str | None = None
     missing: list[str] = dataclasses.field(default_factory=list)
     doubts: list[str] = dataclasses.field(default_factory=list)
@@ -125,7 +124,7 @@ def profile(content: bytes, name: str, library: Iterable[Source] = ()) -> Profil
     mapping = _mapping(layout, numbers, columns, name)
     wanted = {"branch_id", "receipt_id", "gross_amount"} - mapping["columns"].keys()
     missing = sorted(wanted) + ([] if {"started_at", "business_date"} & mapping["columns"].keys() else ["started_at"])
-    return Profile(layout, columns, mapping, missing=missing, doubts=_doubts(columns, numbers))
+    return Profile(columns, mapping, missing=missing, doubts=_doubts(columns, numbers))
 
 
 def _format_of(content: bytes) -> str:
@@ -162,8 +161,7 @@ def _known(content: bytes, kind: str, library: Iterable[Source]) -> Profile | No
     columns = [_column(records, column) for column in records.columns]
     for column in columns:
         column.field, column.confidence = fields.get(column.name), 1.0 if column.name in fields else 0.0
-    mapping = source.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return Profile({"format": kind}, columns, mapping, known_as=source.name)
+    return Profile(columns, known_as=source.name)
 
 
 def _fit(records: Records, source: Source) -> float:
@@ -269,15 +267,21 @@ def _formats(texts: Sequence[str], patterns: Iterable[str]) -> list[str]:
 
 def _reads(pattern: str, text: str) -> bool:
     """Whether a date pattern of the mapping language reads a text."""
-    parts = [found.group() for found in re.finditer(r"'[^']*'|([A-Za-z])\1*|[^A-Za-z']+", pattern)]
-    shape = "".join(_shape(part) for part in parts)
-    if not re.fullmatch(shape, text):
+    shape, python = _in_python(pattern)
+    if not shape.fullmatch(text):
         return False
     try:
-        datetime.strptime(text, "".join(_PYTHON.get(part, part.strip("'")) for part in parts))  # noqa: DTZ007 - only if it is one
+        datetime.strptime(text, python)  # noqa: DTZ007 - only whether it is one
     except ValueError:
         return False
     return True
+
+
+@cache
+def _in_python(pattern: str) -> tuple[re.Pattern[str], str]:
+    """The shape of what a pattern reads, and the pattern as Python writes it."""
+    parts = [found.group() for found in re.finditer(r"'[^']*'|([A-Za-z])\1*|[^A-Za-z']+", pattern)]
+    return re.compile("".join(_shape(part) for part in parts)), "".join(_PYTHON.get(part, part.strip("'")) for part in parts)
 
 
 def _shape(part: str) -> str:
@@ -435,12 +439,3 @@ def as_text(found: Profile) -> str:
     if "branch_id" in found.missing:
         lines.append("# a branch may stand in the path: file_pattern: .../{branch}_*.csv and branch_id: {from_path: branch}")
     return "\n".join(lines) + "\n"
-
-
-def is_valid(found: Profile) -> bool:
-    """Whether the proposal is a mapping as it stands."""
-    try:
-        Source.model_validate(found.mapping)
-    except ValidationError:
-        return False
-    return True

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tillhouse.errors import SourceError
 from tillhouse.sources.gdpdu_zip import read_gdpdu_zip
 from tillhouse.sources.json_lines import read_json_lines
-from tillhouse.sources.model import Column, Source
+from tillhouse.sources.model import Column, Nested, Payments, Source
 from tillhouse.sources.parquet_file import read_parquet_file
 from tillhouse.sources.records import Records, column_key
 from tillhouse.sources.text_table import read_text_table
@@ -70,28 +70,31 @@ def decide_columns(records: Records, source: Source) -> list[ColumnDecision]:
     """Each column of a file is mapped, renamed (an alias other than the first), ignored or new; missing fields are named."""
     order = source.version_order.aliases if source.version_order else ()
     carried = (source.carry_down.group_by, *source.carry_down.columns) if source.carry_down else ()
-    flat = source.payments.asked_columns if source.payments and not source.payments.path else ()
-    known = {column_key(name) for name in (*source.nested_paths, *order, *carried, *flat)}
+    nested = [item for item in (source.lines, source.payments) if item is not None]
+    flat = [item for item in nested if item.path is None]
+    known = {column_key(name) for name in (*source.nested_paths, *order, *carried, *_asked(flat))}
     ignored = {column_key(name) for name in source.ignored_columns}
-    mapped = dict(source.columns)
-    by_path: dict[str, dict[str, Column]] = {}
-    asked: dict[str | None, set[str]] = {}
-    for nested in (source.lines, source.payments):
-        if nested is not None:
-            (by_path.setdefault(nested.path, {}) if nested.path else mapped).update(nested.columns)
-            asked.setdefault(nested.path, set()).update(nested.asked_columns)
-    decisions = _decide(records.columns, mapped, column_key, known, ignored)
-    for path, columns in by_path.items():
+    decisions = _decide(records.columns, {**source.columns, **_mapped(flat)}, column_key, known, ignored)
+    for path in source.nested_paths:
         if column_key(path) not in {column_key(name) for name in records.columns}:
             decisions.append(ColumnDecision(path, "missing", path))
         elif path in records.children:
             prefix = f"{path}."
             aside = {name.removeprefix(prefix) for name in source.ignored_columns if name.startswith(prefix)}
-            found = _decide(records.children[path], columns, str, asked[path], aside)
+            of_path = [item for item in nested if item.path == path]
+            found = _decide(records.children[path], _mapped(of_path), str, _asked(of_path), aside)
             decisions += [
                 ColumnDecision(d.column if d.decision == "missing" else prefix + d.column, d.decision, d.field) for d in found
             ]
     return decisions
+
+
+def _mapped(nested: Iterable[Nested | Payments]) -> dict[str, Column]:
+    return {field: column for item in nested for field, column in item.columns.items()}
+
+
+def _asked(nested: Iterable[Nested | Payments]) -> set[str]:
+    return {name for item in nested for name in item.asked_columns}
 
 
 def _decide(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -72,6 +73,18 @@ def _is_utf8(content: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def to_table(rows: Sequence[Mapping[str, str | None]]) -> pa.Table:
+    """Rows that may lack columns as a table of all their columns, by name."""
+    names = sorted({name for row in rows for name in row})
+    columns = [pa.array([row.get(name) for row in rows], pa.string()) for name in names]
+    return pa.table(columns, names=unique_names(names))
+
+
+def as_json(value: object) -> str:
+    """A nested value as the text that bronze keeps of it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def count_lines(text: str) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 from tillhouse.errors import SourceError
 from tillhouse.sources.model import Source
+from tillhouse.sources.records import as_json
 
 
 def to_text(value: object, source: Source) -> str | None:
@@ -32,7 +32,7 @@ def to_text(value: object, source: Source) -> str | None:
         case bytes():
             text = _decoded(value, source)
         case _:
-            text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+            text = as_json(_plain(value))
     return text
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -11,7 +10,7 @@ from lxml import etree
 
 from tillhouse.errors import SourceError
 from tillhouse.sources.model import Source
-from tillhouse.sources.records import Records, unique_names
+from tillhouse.sources.records import Records, as_json, to_table
 
 MAX_DEPTH = 50
 _REPEATED = " | "  # between the texts of an element that comes again where no list is declared
@@ -25,25 +24,17 @@ def read_xml_document(content: bytes, source: Source) -> Records:
     Raises:
         SourceError: the document is not well-formed, declares entities, or holds other records.
     """
-    columns: dict[str, dict[int, str]] = {}
+    found: list[dict[str, str]] = []
     children: dict[str, dict[str, None]] = {}
-    number = 0
     for element in _elements(content, source):
         cells, lists = _flatten(element, source)
-        for name, text in cells.items():
-            columns.setdefault(name, {})[number] = text
-        for name, items in lists.items():
-            columns.setdefault(name, {})[number] = json.dumps(items, ensure_ascii=False, separators=(",", ":"))
-            children.setdefault(name, {}).update((key, None) for item in items for key in item)
-        number += 1
-    for path in source.nested_paths:  # a document without lines has none of them, instead of no list
-        texts = columns.setdefault(path, {})
-        columns[path] = {row: texts.get(row, "[]") for row in range(number)}
-    names = sorted(columns)
-    arrays = [pa.array([columns[name].get(row) for row in range(number)], pa.string()) for name in names]
-    table = pa.table(arrays, names=unique_names(names))
-    rows = pa.array(range(1, number + 1), pa.int64())
-    return Records(table, rows, children={path: list(keys) for path, keys in children.items()})
+        for path, items in lists.items():
+            children.setdefault(path, {}).update((key, None) for item in items for key in item)
+        # A document without lines has none of them, instead of no list.
+        nested = dict.fromkeys(source.nested_paths, "[]") | {path: as_json(items) for path, items in lists.items()}
+        found.append(cells | nested)
+    rows = pa.array(range(1, len(found) + 1), pa.int64())
+    return Records(to_table(found), rows, children={path: list(keys) for path, keys in children.items()})
 
 
 def parse_xml(content: bytes, source: Source) -> etree._Element:
