@@ -308,7 +308,8 @@ def rules_page() -> str:
             "**warning** lets it flow and marks it. No rule changes a figure. An exception whose fault is no longer "
             "found is resolved by the next run; one that comes back is open again.",
             "## On single records",
-            "A record breaks the rule where the condition (Spark SQL) is true; one that could not be read is asked none of them. **On NULL a condition is neither true nor "
+            "A record breaks the rule where the condition (Spark SQL) is true; one that could not be read is asked none of them. "
+            "**On NULL a condition is neither true nor "
             "false, so NULL passes unless the rule asks for it (`IS NULL`).** Names that begin with `_` are facts that "
             "are looked up first: `_branch_is_known`, `_branch_opened_on` and `_branch_closed_on` in the master data of "
             "the branch, `_time_zone_is_known` in the list of IANA time zones.",
