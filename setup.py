@@ -19,6 +19,7 @@ setup(
         "pandas>=2.2,<3",  # pyspark's Arrow functions; pyspark 4.2 does not support 3
         "lxml>=6",  # reads XML exports (POSLog, index.xml of DSFinV-K) without expanding entities or loading anything
         "openpyxl>=3.1",  # reads .xlsx exports of ERP systems
+        "phonenumbers>=9",  # telephone numbers of any country in one form, so that the same number is the same
         "pyyaml>=6.0",  # conf
         "pydantic>=2.7,<3",  # conf as frozen models with errors that name the key
         "great-expectations>=1.24,<2",  # data sets are judged before they are published

@@ -22,14 +22,17 @@ from pydantic import BaseModel
 from tillhouse.config import LakeFile, ProductRules
 from tillhouse.kpi import metrics
 from tillhouse.quality import rules
+from tillhouse.sources import entities as kinds
 from tillhouse.sources import fields
 from tillhouse.sources.delivery import Closed, Delivery
+from tillhouse.sources.mapping import NO, YES
 from tillhouse.sources.model import (
     Alternative,
     CarryDown,
     Case,
     Column,
     Condition,
+    Consent,
     Csv,
     Locale,
     Nested,
@@ -39,7 +42,7 @@ from tillhouse.sources.model import (
     Workbook,
     Xml,
 )
-from tillhouse.tables import Table, gold, ops, silver, vault
+from tillhouse.tables import Table, entities, gold, ops, silver, vault
 from tillhouse.tables.bronze import bronze_table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -94,7 +97,8 @@ SCHEMAS = {
     "like it; beside the columns below it has the export's own columns, all of them STRING. Names of columns lose blanks "
     "and marks that Delta does not accept (`Sold at` becomes `Sold_at`). The table of a source with `personal_data: "
     "true` lies under the vault root.",
-    "silver": "Typed and checked records in one shape, whatever till they come from, and the exceptions of what cannot be used.",
+    "silver": "Typed and checked records in one shape, whatever till they come from, and the exceptions of what cannot be used. "
+    "`record_version`, `consent` and the tables of tickets, campaigns and the like are there as soon as a source delivers them.",
     "vault": "Personal data in clear text. It has a root of its own (`--vault`), so that it can carry other permissions, "
     "and its tables keep no column statistics.",
     "gold": "The star schema and the figures that BI reads.",
@@ -103,7 +107,9 @@ SCHEMAS = {
 
 
 def tables_page() -> str:
-    tables = (bronze_table("{source}", personal=False), *silver.TABLES, *vault.TABLES, *gold.TABLES, *ops.TABLES)
+    tables = (
+        bronze_table("{source}", personal=False), *silver.TABLES, *vault.TABLES, *entities.TABLES, *gold.TABLES, *ops.TABLES,
+    )  # fmt: skip
     text = [
         "# Tables",
         "Each table is a Delta folder `<schema>/<table>` below the lake root, those of `vault` below the vault root. "
@@ -329,8 +335,8 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
     "A source": (Source, "The keys of a file `conf/sources/<source>.yml`."),
     "A column": (
         Column,
-        "Where one canonical field comes from: exactly one of `aliases`, `join`, `sum`, `multiply`, `from_path`, `value`; with "
-        "`cases` there may be none.",
+        "Where one canonical field comes from: exactly one of `aliases`, `collect`, `join`, `sum`, `multiply`, `from_path`, "
+        "`value`; with `cases` there may be none.",
     ),
     "A case": (Case, "For records that fulfil every condition: exactly one of `aliases`, `join`, `value`."),
     "A condition": (Condition, "A question to a record of the export: exactly one of `one_of`, `sign`, `is_given`."),
@@ -355,6 +361,16 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
         "`payment_amount` is filled is one payment of its receipt.",
     ),
     "An alternative": (Alternative, "A kind of nested record."),
+    "consent": (
+        Consent,
+        "What a column tells of the consent of a contact, for one channel and purpose: `granted`, `denied`, or `unknown` "
+        "where it is blank. Its texts mean yes ("
+        + ", ".join(YES)
+        + ") or no ("
+        + ", ".join(NO)
+        + ") unless they are listed. Where "
+        "several columns tell of the same channel and purpose, denied wins over granted. Nothing makes a consent of a blank.",
+    ),
     "version_order": (VersionOrder, "Exactly one of `aliases` and `from_path`."),
     "delivery": (
         Delivery,
@@ -385,6 +401,7 @@ SEE: dict[type[BaseModel], str] = {
     Condition: "a-condition",
     Xml: "xml",
     CarryDown: "carry_down",
+    Consent: "consent",
     VersionOrder: "version_order",
     Delivery: "delivery",
     Closed: "closed-days",
@@ -415,6 +432,8 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "timezone": "Zone of times without an offset: an IANA name, or `branch` for the zone in the branch's master "
         "data. An offset in the data wins.",
         "currency": "Currency (ISO 4217) of receipts that name none. Without it, that of the branch.",
+        "phone_region": "Country (ISO 3166, two letters) of phone numbers without international prefix, unless the record names "
+        "its country so.",
         "depth": "What a receipt source delivers: its lines, totals per category, or one total.",
         "document": "`day` where one document is the whole day of a branch: it counts in revenue, not in receipts or baskets.",
         "sign_rule": "`signed`: returns are written negative. `by_quantity`: the sign of the quantity holds for the "
@@ -428,6 +447,7 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "columns": "The canonical fields that are filled, and from where.",
         "lines": "Lines nested in a receipt. A document that is no sale may have none; it is kept with one line of 0.00.",
         "payments": "Payments of a receipt, nested in it or told in its rows.",
+        "consent": "What columns tell of the consent of a contact.",
         "value_maps": "For a field, the export's texts and what they mean: `{line_type: {V: ITEM, P: DEPOSIT}}`. A text "
         "that is neither listed nor one of the meanings breaks the rule `value_unknown`.",
         "version_order": "What tells which of two deliveries of a record is newer. Without it the first stays: a receipt "
@@ -459,6 +479,8 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
     Column: {
         "aliases": "Names that one column has had over time; where a record has several of them filled, the first "
         "counts. Upper and lower case make no difference, except in nested records.",
+        "collect": "Columns each of which gives one text to a field of several.",
+        "separator": "What stands between several texts in one cell, such as `;`, for a field of several.",
         "join": "Columns whose texts are put together with a blank between them, such as date and time. A part in single "
         "quotes stands for itself.",
         "sum": "Columns whose numbers are added up; an empty one counts nothing.",
@@ -472,7 +494,18 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "default": "Text that stands in where the record has none; it is read like the record's own.",
         "transform": "`strip_apostrophe`: without a leading `'`. `ungroup_integer`: without marks between groups of "
         "three digits. `strip_leading_zeros`. `gtin`: 8, 12, 13 or 14 digits, anything else is unreadable. `lower`, "
-        "`upper`.",
+        "`upper`. `salesforce_id`: the first 15 of 15 or 18 characters.",
+    },
+    Consent: {
+        "channel": "By which way the person may be reached; `any` for all of them.",
+        "purpose": "What for.",
+        "aliases": "Names of the column, as for a field.",
+        "granted": "Texts that mean granted.",
+        "denied": "Texts that mean denied.",
+        "unknown": "Texts that mean that nothing is said, as a blank does.",
+        "inverted": "`true`: the column is an opt-out, so that yes means denied and no granted.",
+        "proof": "Names of the column with the proof, such as a legal basis.",
+        "at": "Names of the column with the time of the declaration, read by `date_formats`.",
     },
     Csv: {
         "delimiter": "One character between columns; a tab is `\"\\t\"`.",
@@ -556,8 +589,20 @@ FIELD_TYPES: dict[str, str] = {
     "integer": "whole number from 0, up to nine digits",
     "instant": "day and time, read by `date_formats` and `timezone`",
     "date": "day, read by `date_formats`",
+    "texts": "several texts, from several columns (`collect`) or one cell (`separator`)",
     "boolean": "1, true, yes, ja, y, j, x or 0, false, no, nein, n, -; or through `value_maps` to `true` and `false`",
 }
+
+
+def _of_kind(kind: kinds.Entity) -> str:
+    """What tells the records of a kind apart, and what else holds for them."""
+    key = ", ".join("who it is about" if name == "party" else f"`{name}`" for name in kind.key)
+    defaults = "".join(f" Where a record does not say, `{name}` is {value}." for name, value in kind.defaults.items())
+    return f" A record is known by {key}{' (all of them together)' * (len(kind.key) > 1)}.{defaults}" + (
+        " `personal_data` must be true." if kind.personal else ""
+    )
+
+
 FIELD_GROUPS: dict[str, tuple[str, tuple[fields.Field, ...]]] = {
     "Receipts": ("Under `columns` of a receipt source.", fields.RECEIPT_FIELDS),
     "Lines of receipts": (
@@ -567,6 +612,10 @@ FIELD_GROUPS: dict[str, tuple[str, tuple[fields.Field, ...]]] = {
     "Payments": ("Under `payments.columns`.", fields.PAYMENT_FIELDS),
     "Products": ("Under `columns` of a product source.", fields.PRODUCT_FIELDS),
     "Branches": ("Under `columns` of a branch source.", fields.BRANCH_FIELDS),
+    **{
+        f"{kind.name}": (f"Under `columns` of a source of entity `{kind.name}`: {kind.meaning}.{_of_kind(kind)}", kind.fields)
+        for kind in kinds.ENTITIES
+    },
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 from tillhouse.config import Config, load_config
 from tillhouse.kpi import branch_day, metrics
 from tillhouse.pipeline import STEPS, Step
-from tillhouse.tables import Table, gold, ops, silver, vault
+from tillhouse.tables import Table, entities, gold, ops, silver, vault
 from tillhouse.tables.bronze import bronze_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +26,9 @@ LAYERS = ("bronze", "silver", "identity", "gold", "kpi")
 SHARED = ("config", "errors", "faults", "keys", "money", "quality", "session", "sources", "store", "strict", "tables")
 KNOW_LAYERS = ("pipeline", "cli", "ops")
 
-TABLES = (bronze_table("till", personal=False), *silver.TABLES, *vault.TABLES, *gold.TABLES, *ops.TABLES)
+TABLES = (
+    bronze_table("till", personal=False), *silver.TABLES, *vault.TABLES, *entities.TABLES, *gold.TABLES, *ops.TABLES,
+)  # fmt: skip
 CONTRACTS = {"silver": silver, "vault": vault, "gold": gold, "ops": ops}
 
 # What BI, notebooks and checks rely on. More columns are welcome; one of these goes only for a reason that is written down.
@@ -41,6 +43,7 @@ PUBLIC = {
     "silver.receipt_line": "receipt_key line_number line_type product_ref gtin quantity unit unit_price gross_amount net_amount "
     "tax_amount discount_amount return_reason parent_line_number",
     "silver.party": "party_key source source_id party_type is_complete",
+    "silver.consent": "party_key channel purpose state proof source at",
     "silver.party_customer": "party_key customer_id rule score evidence valid_from_run valid_to_run",
     "gold.dim_branch": "branch_key branch_id branch_name region location format time_zone currency opened_on closed_on "
     "valid_from valid_to is_current",

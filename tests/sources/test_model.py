@@ -19,10 +19,10 @@ def faults(changes: str, base: str = CSV) -> list[str]:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ("encodng: utf-8", "key 'encodng' is unknown (did you mean 'encoding'?). Allowed here: carry_down, columns, csv, "),
+        ("encodng: utf-8", "key 'encodng' is unknown (did you mean 'encoding'?). Allowed here: carry_down, columns, consent, "),
         (
             "columns: {gross_amount: {aliass: [x]}}",
-            "key 'columns.gross_amount.aliass' is unknown (did you mean 'aliases'?). Allowed here: aliases, cases, default, ",
+            "key 'columns.gross_amount.aliass' is unknown (did you mean 'aliases'?). Allowed here: aliases, cases, collect, ",
         ),
         ("csv: {delimeter: ;}", "key 'csv.delimeter' is unknown (did you mean 'delimiter'?). Allowed here: delimiter, footer"),
         ("version_order: {alias: [x]}", "key 'version_order.date_formats' is missing; add it"),
@@ -33,7 +33,7 @@ def faults(changes: str, base: str = CSV) -> list[str]:
         ("source: Till 1", "key 'source': String should match pattern '^[a-z][a-z0-9_]*$', but is 'Till 1'"),
         (
             "entity: receipts",
-            "key 'entity': 'receipts' is not allowed (did you mean 'receipt'?). Allowed: 'receipt', 'product' or ",
+            "key 'entity': 'receipts' is not allowed (did you mean 'receipt'?). Allowed: 'receipt', 'product', ",
         ),
         (
             "columns: {branch_id: Filiale}",
@@ -80,11 +80,11 @@ def faults(changes: str, base: str = CSV) -> list[str]:
         ),
         (
             "columns: {branch_id: {join: [a, b]}}",
-            "key 'columns.branch_id': needs exactly one of aliases, join, sum, multiply, from_path, value, but has aliases and ",
+            "key 'columns.branch_id': needs exactly one of aliases, collect, join, sum, multiply, from_path, value, but has ",
         ),
         (
             "columns: {branch_id: {aliases: []}}",
-            "key 'columns.branch_id': needs exactly one of aliases, join, sum, multiply, from_path, value, but has none",
+            "key 'columns.branch_id': needs exactly one of aliases, collect, join, sum, multiply, from_path, value, but has none",
         ),
         (
             "columns: {branch_id: {transform: uper}}",

@@ -94,7 +94,7 @@ def to_parties(headers: DataFrame) -> DataFrame:
 
 
 def to_silver_parties(parties: DataFrame) -> DataFrame:
-    return PARTY.conform(parties)
+    return PARTY.conform(PARTY.filled(parties))
 
 
 def to_payments(payments: DataFrame, receipts: DataFrame) -> DataFrame:

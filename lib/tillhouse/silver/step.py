@@ -176,7 +176,7 @@ def _run_batch(
     headers = with_tokens(receipts.to_headers(current), {"card_number": "card", "operator": "operator"}, token_key)
     headers = store.keep(headers)
     parties = receipts.to_parties(headers)
-    _add_missing(store, vault.PARTY, parties)
+    _add_missing(store, vault.PARTY, vault.PARTY.filled(parties))
     _add_missing(store, silver.PARTY, receipts.to_silver_parties(parties))
     documents = write(silver.RECEIPT, receipts.to_receipts(headers, receipts.to_totals(settled)))
 

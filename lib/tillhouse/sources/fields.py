@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-FieldType = Literal["text", "code", "amount", "price", "quantity", "integer", "instant", "date", "boolean"]
+FieldType = Literal["text", "code", "amount", "price", "quantity", "integer", "instant", "date", "boolean", "texts"]
 
 UNPAID = ("ORDER", "TRAINING", "CANCELLED", "CONTROL")
 NO_SALES = (*UNPAID, "CASH")
@@ -29,6 +29,8 @@ class Field:
     """One canonical field.
 
     ``required``: a mapping must fill it, and a record without it is an error. ``identifies``: it is part of the record's key.
+    ``describes``: it is a mere description, whatever its type. ``identifier``: the kind of personal identifier that it is, of
+    which a keyed token is kept outside of the vault.
     """
 
     name: str
@@ -38,11 +40,13 @@ class Field:
     personal: bool = False
     allowed: tuple[str, ...] = ()
     identifies: bool = False
+    describes: bool = False
+    identifier: str | None = None
 
     @property
     def is_descriptive(self) -> bool:
         """Whether a value that cannot be read is a mere gap: no key, day or amount depends on it."""
-        return self.type in ("text", "price") and not self.identifies
+        return (self.describes or self.type in ("text", "texts", "price")) and not self.identifies
 
 
 RECEIPT_FIELDS = (

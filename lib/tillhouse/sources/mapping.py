@@ -19,6 +19,7 @@ LINEAGE = ("_file", "_file_id", "_row", "_run_id")
 SPARK_TYPES = {
     "text": "STRING", "code": "STRING", "amount": "DECIMAL(18,5)", "price": "DECIMAL(18,5)", "quantity": "DECIMAL(18,3)",
     "integer": "INT", "instant": "TIMESTAMP", "date": "DATE", "boolean": "BOOLEAN",
+    "texts": "ARRAY<STRING>",
 }  # fmt: skip
 YES = ("1", "true", "yes", "ja", "y", "j", "x", "wahr")
 NO = ("0", "false", "no", "nein", "n", "-", "falsch")
@@ -30,6 +31,8 @@ _ISO_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _ISO_TIME = "[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?"
 _OFFSET = " ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _ZONE_LETTERS = set("XxZV")
+# Between several texts of one field; no cell holds it.
+_BETWEEN = "\u001f"
 # Blanks around and inside numbers, those included that do not break a line.
 _BLANK = r"[ \t\u00a0\u202f]"
 _GROUPING_MARKS = {"": "", ".": ".", ",": ",", "'": "'\u2019", " ": " \u00a0\u202f"}
@@ -262,6 +265,8 @@ def _cell(field: Field, column: model.Column | None, find: Find, source: model.S
         is_unknown = translated.isNull()
     elif field.allowed:
         is_unknown = ~translated.isin(*field.allowed)
+    if field.type == "texts":
+        return _Cell(field, text, _parted(translated, column.separator), is_required)
     can_fail = field.type != "text" or bool(values or column.transform)
     return _Cell(field, text, _typed(translated, field, source, zone), is_required, can_fail, is_unknown)
 
@@ -272,7 +277,17 @@ def _origin(origin: model.Column | model.Case, find: Find) -> Column:
         return _captured(origin.from_path)
     if origin.value is not None:
         return F.lit(origin.value)
+    if isinstance(origin, model.Column) and origin.collect:
+        return F.nullif(F.concat_ws(_BETWEEN, *(text for name in origin.collect if (text := find(name)) is not None)), F.lit(""))
     return _joined(origin.join, find) if origin.join else _first(origin.aliases, find)
+
+
+def _parted(text: Column, separator: str | None) -> Column:
+    """The texts of a field of several, each once; NULL where there is none."""
+    marks = f"[{_BETWEEN}]" if separator is None else rf"[{_BETWEEN}]|\Q{separator}\E"
+    parts = F.transform(F.split(text, marks), F.trim)
+    given = F.array_distinct(F.filter(parts, lambda part: part != ""))
+    return F.when(F.size(given) > 0, given)
 
 
 def _joined(parts: Sequence[str], find: Find) -> Column:
@@ -456,6 +471,11 @@ def _ungrouped(text: Column) -> Column:
     return F.when(is_grouped, F.regexp_replace(text, "[.,']", "")).otherwise(text)
 
 
+def _salesforce_id(text: Column) -> Column:
+    """The 15 characters of an id; exports by API write three more behind it, which only repeat them for systems without case."""
+    return F.when(text.rlike("^[A-Za-z0-9]{15}([A-Z0-5]{3})?$"), F.left(text, F.lit(15)))
+
+
 _TRANSFORMS: dict[str, Callable[[Column], Column]] = {
     "strip_apostrophe": _without_apostrophe,
     "ungroup_integer": _ungrouped,
@@ -463,4 +483,5 @@ _TRANSFORMS: dict[str, Callable[[Column], Column]] = {
     "gtin": _gtin,
     "lower": F.lower,
     "upper": F.upper,
+    "salesforce_id": _salesforce_id,
 }

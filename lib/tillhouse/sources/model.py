@@ -12,11 +12,11 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tillhouse.sources import fields
+from tillhouse.sources import entities, fields
 from tillhouse.sources.delivery import Delivery
 from tillhouse.strict import StrictModel, did_you_mean
 
-Transform = Literal["strip_apostrophe", "ungroup_integer", "strip_leading_zeros", "gtin", "lower", "upper"]
+Transform = Literal["strip_apostrophe", "ungroup_integer", "strip_leading_zeros", "gtin", "lower", "upper", "salesforce_id"]
 _DATED = ("started_at", "ended_at", "business_date")
 # The part of Spark's date patterns that means the same on every machine. In them Y, D and w are weeks and days of the year.
 _DATE_PATTERN = re.compile(r"(y{4}|yy|M{1,4}|dd?|HH?|hh?|mm?|ss?|S{1,6}|a|X{1,3}|x{1,3}|Z|VV|E{1,3}|'[^']*'|[^A-Za-z'\[\]{}#])+")
@@ -107,10 +107,13 @@ class Column(StrictModel):
     """Where one canonical field comes from: exactly one origin, and ``cases``, the first of which that holds goes before it.
 
     ``aliases`` are the names that one column has had in the export over time; where a record has several of them filled,
-    the first counts. ``default`` is used where the record has none, and is read like the record's own text.
+    the first counts. ``default`` is used where the record has none, and is read like the record's own text. A field of several
+    texts takes them from each column of ``collect``; ``separator`` parts several that stand in one cell.
     """
 
     aliases: tuple[Text, ...] = ()
+    collect: tuple[Text, ...] = ()
+    separator: str | None = Field(default=None, min_length=1, max_length=3)
     join: tuple[Text, ...] = ()
     sum: tuple[Text, ...] = ()
     multiply: tuple[Text, ...] = ()
@@ -124,7 +127,7 @@ class Column(StrictModel):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        origins = ("aliases", "join", "sum", "multiply", "from_path", "value")
+        origins = ("aliases", "collect", "join", "sum", "multiply", "from_path", "value")
         if not self.cases or any(getattr(self, name) for name in origins):
             _exactly_one(self, origins, "for example {aliases: [Name in the export]}")
         if self.cases and (self.sum or self.multiply):
@@ -136,7 +139,7 @@ class Column(StrictModel):
     @property
     def raw_columns(self) -> tuple[str, ...]:
         """Names in the export that feed the field."""
-        return self.aliases or without_constants(self.join) or self.sum or self.multiply
+        return self.aliases or self.collect or without_constants(self.join) or self.sum or self.multiply
 
     @property
     def asked_columns(self) -> tuple[str, ...]:
@@ -217,6 +220,38 @@ class Xml(StrictModel):
     told_apart_by: dict[str, Text] = Field(default_factory=dict)
 
 
+class Consent(StrictModel):
+    """What one column of the export tells of the consent of a person, for one channel and purpose.
+
+    Its texts mean yes or no where nothing is listed; ``inverted``: it is an opt-out, so that yes means denied. Blank is unknown.
+    """
+
+    channel: Literal["email", "phone", "sms", "whatsapp", "push", "post", "fax", "any"]
+    purpose: Literal["marketing", "scoring", "survey"] = "marketing"
+    aliases: tuple[Text, ...] = Field(min_length=1)
+    granted: tuple[Text, ...] = ()
+    denied: tuple[Text, ...] = ()
+    unknown: tuple[Text, ...] = ()
+    inverted: bool = False
+    proof: tuple[Text, ...] = ()
+    at: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.inverted and (self.granted or self.denied):
+            raise ValueError("inverted turns yes and no; where granted or denied are listed they say it themselves")
+        listed = [text for texts in (self.granted, self.denied, self.unknown) for text in texts]
+        twice = sorted({text for text in listed if listed.count(text) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands in more than one of granted, denied, unknown; keep one")
+        return self
+
+    @property
+    def raw_columns(self) -> tuple[str, ...]:
+        """Names in the export that it looks at."""
+        return (*self.aliases, *self.proof, *self.at)
+
+
 class CarryDown(StrictModel):
     """Columns that an export fills only on the first row of each document; ``group_by`` begins a new one."""
 
@@ -282,7 +317,10 @@ class Source(StrictModel):
     """
 
     name: str = Field(alias="source", pattern=r"^[a-z][a-z0-9_]*$")
-    entity: Literal["receipt", "product", "branch"]
+    entity: Literal[
+        "receipt", "product", "branch", "contact", "ticket", "interaction", "campaign", "campaign_contact", "coupon",
+        "coupon_redemption", "web_event", "open_item", "survey_answer", "preference", "warranty", "plan",
+    ]  # fmt: skip
     description: Text
     owner: Text
     due_days: int = Field(default=7, ge=0)
@@ -296,6 +334,7 @@ class Source(StrictModel):
     date_formats: tuple[DateFormat, ...] = ()
     timezone: BranchOrZone = "branch"
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    phone_region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
     depth: Literal["lines", "categories", "totals"] = "lines"
     document: Literal["receipt", "day"] = "receipt"
     sign_rule: Literal["signed", "by_quantity", "by_type"] = "signed"
@@ -307,6 +346,7 @@ class Source(StrictModel):
     columns: dict[str, Column]
     lines: Nested | None = None
     payments: Payments | None = None
+    consent: tuple[Consent, ...] = ()
     value_maps: dict[str, dict[str, str]] = Field(default_factory=dict)
     version_order: VersionOrder | None = None
     delivery: Delivery | None = None
@@ -320,6 +360,7 @@ class Source(StrictModel):
             *self._unknown_fields(),
             *self._missing_fields(),
             *self._problems_of_fields(),
+            *self._problems_of_entity(),
         ]
         if problems:
             raise ValueError("\n".join(f"key {key!r}: {problem}" for key, problem in problems))
@@ -372,7 +413,7 @@ class Source(StrictModel):
         """The mapped columns by place, each with the fields that may be filled there."""
         mapped: list[tuple[str, Mapping[str, Column], tuple[fields.Field, ...]]] = []
         if self.lines is None:
-            mapped.append(("columns", self.columns, fields.ENTITY_FIELDS[self.entity]))
+            mapped.append(("columns", self.columns, entities.FIELDS[self.entity]))
         else:
             mapped.append(("columns", self.columns, fields.RECEIPT_FIELDS))
             mapped.append(("lines.columns", self.lines.columns, fields.LINE_FIELDS))
@@ -457,6 +498,9 @@ class Source(StrictModel):
         if self.entity == "receipt" and not set(_DATED) & self.columns.keys():
             yield "columns", f"one of {', '.join(_DATED)} is missing; a receipt needs a day"
         personal = [f.name for _, mapped, known in self._mapped() for f in known if f.personal and f.name in mapped]
+        declared = entities.BY_NAME.get(self.entity)
+        if declared is not None and declared.personal and not personal:
+            personal = [f"a {self.entity}"]
         if personal and not self.personal_data:
             yield "personal_data", f"must be true, because {', '.join(personal)} is personal data; bronze then lies in the vault"
 
@@ -468,6 +512,24 @@ class Source(StrictModel):
         order = self.version_order
         if order and order.from_path and order.from_path not in self.captures:
             yield "version_order.from_path", self._not_captured(order.from_path)
+
+    def _problems_of_entity(self) -> Iterable[tuple[str, str]]:
+        """What holds for records that are neither receipts nor products nor branches."""
+        if self.consent and self.entity != entities.CONTACT:
+            yield "consent", f"is told of contacts, this source is a {self.entity}; remove the key"
+        if any(item.at for item in self.consent) and not self.date_formats:
+            yield "date_formats", "is missing; say how the times of consent are written, for example [iso]"
+        if self.entity not in entities.BY_NAME:
+            return
+        mapped = {field.name: field for field in entities.FIELDS[self.entity] if field.name in self.columns}
+        times = [name for name, field in mapped.items() if field.type == "instant"] + ["consent.at"] * any(
+            item.at for item in self.consent
+        )
+        if times and self.timezone == "branch":
+            yield "timezone", f"must be named for {', '.join(times)}, because no branch tells it; for example Europe/Berlin"
+        phones = [name for name, field in mapped.items() if field.identifier == "phone"]
+        if phones and self.phone_region is None:
+            yield "phone_region", f"is missing; say of which country {', '.join(phones)} without prefix are, for example DE"
 
     def _problems_of_field(self, key: str, field: fields.Field, column: Column) -> Iterable[tuple[str, str]]:
         values = self.value_maps.get(field.name, {})
@@ -486,6 +548,9 @@ class Source(StrictModel):
         for name in ("sum", "multiply"):
             if getattr(column, name) and not is_number:
                 yield f"{key}.{name}", "is for numbers; use join for text"
+        for name in ("collect", "separator"):
+            if getattr(column, name) and field.type != "texts":
+                yield f"{key}.{name}", "is for fields of several texts; use aliases, of which the first that is filled counts"
         if column.join and is_number:
             yield f"{key}.join", "makes a text of several columns; use sum for amounts"
         if column.from_path and column.from_path not in self.captures:

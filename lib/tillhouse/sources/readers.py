@@ -72,7 +72,8 @@ def decide_columns(records: Records, source: Source) -> list[ColumnDecision]:
     carried = (source.carry_down.group_by, *source.carry_down.columns) if source.carry_down else ()
     nested = [item for item in (source.lines, source.payments) if item is not None]
     flat = [item for item in nested if item.path is None]
-    known = {column_key(name) for name in (*source.nested_paths, *order, *carried, *_asked(flat))}
+    consents = [name for consent in source.consent for name in consent.raw_columns]
+    known = {column_key(name) for name in (*source.nested_paths, *order, *carried, *consents, *_asked(flat))}
     ignored = {column_key(name) for name in source.ignored_columns}
     decisions = _decide(records.columns, {**source.columns, **_mapped(flat)}, column_key, known, ignored)
     for path in source.nested_paths:

@@ -98,5 +98,10 @@ class Table:
         extra = [name for name in df.columns if name not in wanted.names] if self.open_ended else []
         return df.select(*wanted.names, *(F.col(f"`{name}`") for name in extra))
 
+    def filled(self, df: DataFrame) -> DataFrame:
+        """Columns of the contract that rows lack added as NULL, for tables of which no kind of row has all columns."""
+        missing = [field for field in self.struct if field.name not in df.columns and field.nullable]
+        return df.withColumns({field.name: F.lit(None).cast(field.dataType) for field in missing})
+
     def field(self, name: str) -> StructField:
         return self.struct[name]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tillhouse.sources.entities import CONTACT
 from tillhouse.sources.model import Source
-from tillhouse.tables import Table, gold, ops, silver, vault
+from tillhouse.tables import Table, entities, gold, ops, silver, vault
 from tillhouse.tables.bronze import bronze_table
 
 
@@ -13,6 +14,22 @@ def bronze_tables(sources: Iterable[Source]) -> tuple[Table, ...]:
     return tuple(bronze_table(source.name, source.personal_data) for source in sources)
 
 
+def entity_tables(sources: Iterable[Source]) -> tuple[Table, ...]:
+    """The tables of what the sources deliver beside receipts, products and branches."""
+    names = {source.entity for source in sources}
+    records = tuple(table for table in entities.RECORDS if table.name in names)
+    is_any = bool(records) or CONTACT in names
+    return (
+        *((entities.RECORD_VERSION,) if is_any else ()),
+        *((entities.CONSENT,) if CONTACT in names else ()),
+        *records,
+        *((entities.RECORD_TEXT,) if records else ()),
+    )
+
+
 def tables_of(sources: Iterable[Source]) -> tuple[Table, ...]:
     """Every table that a run needs, those of operation first."""
-    return (*ops.TABLES, *bronze_tables(sources), *silver.TABLES, *vault.TABLES, *gold.TABLES)
+    sources = tuple(sources)
+    return (
+        *ops.TABLES, *bronze_tables(sources), *silver.TABLES, *vault.TABLES, *entity_tables(sources), *gold.TABLES,
+    )  # fmt: skip

@@ -205,9 +205,26 @@ PARTY = Table(
         source_id STRING NOT NULL COMMENT 'keyed token of the id in the source',
         party_type STRING NOT NULL COMMENT 'person or company',
         card_token STRING COMMENT 'keyed token of the loyalty card',
-        is_complete BOOLEAN NOT NULL COMMENT 'name and a contact are known; a card seen only on receipts is incomplete'
+        is_complete BOOLEAN NOT NULL COMMENT 'name and a contact are known; a card seen only on receipts is incomplete',
+        customer_number_token STRING COMMENT 'keyed token of the customer number, without blanks, in capitals',
+        email_tokens ARRAY<STRING> COMMENT 'keyed tokens of the e-mail addresses, in small letters',
+        phone_tokens ARRAY<STRING> COMMENT 'keyed tokens of the phone numbers in international form (E.164)',
+        tax_id_token STRING COMMENT 'keyed token of the VAT or tax number, in capitals, without blanks and marks',
+        company_id_tokens ARRAY<STRING> COMMENT 'source_id of the companies that the person belongs to, in the same system',
+        language STRING COMMENT 'language',
+        country STRING COMMENT 'country as delivered',
+        home_branch_id STRING COMMENT 'branch that the source counts the party to',
+        loyalty_tier STRING COMMENT 'tier in the loyalty scheme',
+        loyalty_points DECIMAL(18,3) COMMENT 'points in the loyalty scheme',
+        created_at TIMESTAMP COMMENT 'when the source made the record',
+        changed_at TIMESTAMP COMMENT 'when the source last changed it',
+        version_at TIMESTAMP COMMENT 'change or export time that the source declares',
+        _file STRING COMMENT 'file below the landing area; NULL for a party that other records name',
+        _file_id STRING COMMENT 'the file, see ops.file_ledger',
+        _row BIGINT COMMENT 'line of that file'
     """,
     key=("party_key",),
+    version=2,
 )
 
 PARTY_CUSTOMER = Table(
@@ -237,7 +254,7 @@ EXCEPTION = Table(
         rule STRING NOT NULL COMMENT 'broken rule, see docs/rules.md',
         severity STRING NOT NULL COMMENT 'error keeps the record out, warning marks it',
         source STRING COMMENT 'source of the record',
-        entity STRING NOT NULL COMMENT 'file, delivery, receipt, receipt_line, receipt_payment, product or branch',
+        entity STRING NOT NULL COMMENT 'file, delivery, receipt, receipt_line, product, contact, ticket ...: what it is about',
         record_key STRING NOT NULL COMMENT 'natural key of the record, or file and row',
         branch_id STRING COMMENT 'branch, where known',
         business_date DATE COMMENT 'trading day, where known',
@@ -255,7 +272,7 @@ EXCEPTION = Table(
         reason STRING COMMENT 'why it was waived',
         decided_by STRING COMMENT 'who decided',
         decided_at TIMESTAMP COMMENT 'when',
-        _scope STRING COMMENT 'receipt_key of what is judged again when its receipt changes'
+        _scope STRING COMMENT 'receipt_key or record_key of what is judged again when that record changes'
     """,
     key=("exception_id",),
     change_feed=True,
