@@ -22,6 +22,7 @@ setup(
         "phonenumbers>=9",  # telephone numbers of any country in one form, so that the same number is the same
         "pyyaml>=6.0",  # conf
         "pydantic>=2.7,<3",  # conf as frozen models with errors that name the key
+        "requests>=2.32",  # tillhouse pull: connections kept open, proxies and certificates of the environment, bounded reading
         "great-expectations>=1.24,<2",  # data sets are judged before they are published
     ],
     extras_require={

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import connector_docs
 from pydantic import BaseModel
 
 from tillhouse.config import LakeFile, ProductRules
@@ -388,7 +389,7 @@ CONF_MODELS: dict[str, tuple[type[BaseModel], str]] = {
     ),
     "products.yml": (ProductRules, "Which lines count as one item whatever their quantity."),
 }
-SCALARS = {str: "text", int: "whole number", bool: "`true`, `false`", date: "date"}
+SCALARS = {str: "text", int: "whole number", float: "number", bool: "`true`, `false`", date: "date", Any: "anything"}
 SEE: dict[type[BaseModel], str] = {
     Column: "a-column",
     Csv: "csv",
@@ -405,6 +406,7 @@ SEE: dict[type[BaseModel], str] = {
     VersionOrder: "version_order",
     Delivery: "delivery",
     Closed: "closed-days",
+    **connector_docs.SEE,
 }
 
 MEANINGS: dict[type[BaseModel], dict[str, str]] = {
@@ -592,6 +594,7 @@ FIELD_TYPES: dict[str, str] = {
     "texts": "several texts, from several columns (`collect`) or one cell (`separator`)",
     "boolean": "1, true, yes, ja, y, j, x or 0, false, no, nein, n, -; or through `value_maps` to `true` and `false`",
 }
+MEANINGS |= connector_docs.MEANINGS
 
 
 def _of_kind(kind: kinds.Entity) -> str:
@@ -641,6 +644,13 @@ def sources_page() -> str:
     text.append("## The other files of conf/")
     for title, (model, meaning) in CONF_MODELS.items():
         text += [f"### {title}", meaning, _keys(model)]
+    return _page(text)
+
+
+def connectors_page() -> str:
+    text = list(connector_docs.INTRODUCTION)
+    for title, (model, meaning) in connector_docs.MODELS.items():
+        text += [f"## {title}", meaning, _keys(model)]
     return _page(text)
 
 
@@ -733,6 +743,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "kpis.md": kpis_page,
     "rules.md": rules_page,
     "sources.md": sources_page,
+    "connectors.md": connectors_page,
 }
 
 

@@ -24,6 +24,7 @@ SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 
 LAYERS = ("bronze", "silver", "identity", "gold", "kpi")
 SHARED = ("config", "errors", "faults", "keys", "money", "quality", "session", "sources", "store", "strict", "tables")
+BEFORE = ("pull",)  # writes what the first layer reads; no layer knows it
 KNOW_LAYERS = ("pipeline", "cli", "ops")
 
 TABLES = (
@@ -95,7 +96,7 @@ def rooms_used_by(room: str) -> set[str]:
 
 
 def test_every_room_is_known_to_this_test() -> None:
-    assert {room_of(path) for path in MODULES} - {"__init__"} == {*LAYERS, *SHARED, *KNOW_LAYERS}
+    assert {room_of(path) for path in MODULES} - {"__init__"} == {*LAYERS, *SHARED, *BEFORE, *KNOW_LAYERS}
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -103,9 +104,15 @@ def test_a_layer_uses_only_the_shared_rooms(layer: str) -> None:
     assert rooms_used_by(layer) <= set(SHARED)
 
 
-@pytest.mark.parametrize("room", SHARED)
+@pytest.mark.parametrize("room", [*SHARED, *BEFORE])
 def test_a_shared_room_knows_no_layer(room: str) -> None:
     assert rooms_used_by(room) <= set(SHARED)
+
+
+def test_a_pull_needs_neither_spark_nor_a_lake() -> None:
+    used = {name.split(".")[0] for path in modules_of("pull") for name in imports_of(tree_of(path))}
+    assert not used & {"pyspark", "delta", "pyarrow"}
+    assert "store" not in rooms_used_by("pull")
 
 
 def test_a_job_and_the_command_line_reach_the_layers_by_one_way() -> None:

@@ -28,6 +28,7 @@ from tillhouse.tables import gold, ops, silver
 
 ROOT = Path(__file__).resolve().parent.parent
 UPKEEP = ("maintain", "upgrade", "repair")
+NO_LAKE = ("pull",)
 JOBS = sorted(path.stem for path in (ROOT / "jobs").glob("*.py"))
 
 
@@ -79,8 +80,8 @@ def example(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Ex
     return chain
 
 
-def test_there_is_a_job_for_each_step_one_for_all_and_those_of_upkeep() -> None:
-    assert set(JOBS) == {"pipeline", *(step.name for step in STEPS), *UPKEEP}
+def test_there_is_a_job_for_each_step_one_for_all_those_of_upkeep_and_the_pull() -> None:
+    assert set(JOBS) == {"pipeline", *(step.name for step in STEPS), *UPKEEP, *NO_LAKE}
 
 
 def test_one_job_for_each_step_arrives_at_the_figures_that_the_readme_says(example: Example) -> None:
@@ -161,8 +162,9 @@ def test_a_quality_gate_ends_with_3_and_leaves_what_was_published(example: Examp
 def test_every_job_tells_its_arguments(job: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_job(job, "--help") == 0
     arguments = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
-    assert {"--conf-dir", "--lake", "--vault", "--landing"} <= arguments
-    assert ({"--as-of", "--run-id", "--full"} <= arguments) == (job not in UPKEEP)
+    assert {"--conf-dir", "--landing"} <= arguments
+    assert ({"--lake", "--vault"} <= arguments) == (job not in NO_LAKE)
+    assert ({"--as-of", "--run-id", "--full"} <= arguments) == (job not in (*UPKEEP, *NO_LAKE))
     assert ({"--only", "--from-step", "--to-step"} <= arguments) == (job == "pipeline")
 
 

@@ -19,7 +19,9 @@ from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
 from tillhouse.ops import doctor, maintain, repair, status, upgrade, worklist
-from tillhouse.ops.runs import Run, StepResult, log_to_stderr, new_run_id, utc_now
+from tillhouse.ops.runs import Run, StepResult, log_to_stderr, new_run_id, tell, utc_now
+from tillhouse.pull import command as pull_command
+from tillhouse.pull.client import Clock
 from tillhouse.session import open_session
 from tillhouse.sources import profile
 from tillhouse.sources.model import Source
@@ -28,12 +30,13 @@ from tillhouse.tables.lake import tables_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``tillhouse``: run, status, kpi, exceptions, source, maintain, upgrade, repair, doctor, make-key."""
+    """``tillhouse``: run, pull, status, kpi, exceptions, source, maintain, upgrade, repair, doctor, make-key."""
     parser = argparse.ArgumentParser(prog="tillhouse", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="bring the lake up to what lies in the landing area")
     _add_run_arguments(run)
     _add_step_arguments(run)
+    pull_command.add_arguments(commands.add_parser("pull", help="bring the pages of APIs into the landing area"))
     report = commands.add_parser("status", help="last runs, audit, deliveries, coverage, open exceptions by owner")
     _add_lake_arguments(report)
     report.add_argument("--json", action="store_true", help="as JSON")
@@ -59,15 +62,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     key.add_argument("file", type=Path, help="where to write it; outside lake and repository")
     given = parser.parse_args(arguments)
     handlers = {
-        "run": _run, "status": _status, "kpi": _kpi, "exceptions": _exceptions, "source": _profile, "doctor": _doctor,
-        "make-key": _make_key, **_UPKEEP,
+        "run": _run, "pull": _pull, "status": _status, "kpi": _kpi, "exceptions": _exceptions, "source": _profile,
+        "doctor": _doctor, "make-key": _make_key, **_UPKEEP,
     }  # fmt: skip
     return guarded(lambda: handlers[given.command](given))
 
 
 def run_job(step: str | None, description: str, arguments: Sequence[str] | None = None) -> int:
-    """The body of every spark-submit job: one step, all of them, or upkeep of the lake."""
+    """The body of every job: one step, all of them, upkeep of the lake, or the pull of APIs."""
     parser = argparse.ArgumentParser(description=description)
+    if step == "pull":
+        pull_command.add_arguments(parser)
+        given = parser.parse_args(arguments)
+        return guarded(lambda: _pull(given))
     if step in _UPKEEP:
         _add_lake_arguments(parser)
         upkeep, of_lake = _UPKEEP[step], parser.parse_args(arguments)
@@ -198,6 +205,11 @@ def _run(given: argparse.Namespace) -> int:
     if all(result.status == "unchanged" for result in results):
         _say("nothing new: no table outside ops was written")
     return 0
+
+
+def _pull(given: argparse.Namespace) -> int:
+    log_to_stderr()
+    return pull_command.run(given, Clock(utc_now), tell, _say, lambda text: _say(text, to=sys.stderr))
 
 
 def _show_step(result: StepResult) -> None:
