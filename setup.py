@@ -38,6 +38,7 @@ setup(
         ],
         "dev": [
             "pytest>=8.3",
+            "pytest-xdist>=3.6",  # two processes: a chain's test keeps one processor busy
             "chispa>=0.11",  # data frame equality with readable differences
             "deltalake>=1.2",  # a second reader of gold
             "ruff>=0.13",

@@ -152,10 +152,11 @@ def measure(work: Callable[[], Sequence[str]]) -> Cost:
     return Cost(time.monotonic() - wall, used_cpu() - cpu, commits)
 
 
-def used_cpu() -> float:
-    """CPU seconds of this process and its descendants so far, those that have ended included."""
+def used_cpu(ancestor: int | None = None) -> float:
+    """CPU seconds of a process (this one) and its descendants so far, those that have ended included."""
+    ancestor = ancestor or os.getpid()
     ticks = 0
-    for process in (os.getpid(), *descendants(os.getpid())):
+    for process in (ancestor, *descendants(ancestor)):
         try:
             fields = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()
         except OSError:

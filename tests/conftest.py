@@ -1,4 +1,4 @@
-"""One Spark session for all tests, and the small chains that they share."""
+"""One Spark session for all tests of a process, and the small chains that they share."""
 
 from __future__ import annotations
 
@@ -24,6 +24,24 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from make_demo_exports import make_exports  # noqa: E402 - a script, not a package
+
+SHARED_CHAINS = ("demo_lake", "readme_lake", "library")
+SLOW_ROOMS = ("tests.integration", "tests.faults", "tests.ops", "tests.bronze")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a shared chain, and those of a module, stay in one process; what takes long begins first."""
+    group_of = {item: _group(item) for item in items}
+    slow = (*SHARED_CHAINS, *(group for group in dict.fromkeys(group_of.values()) if group.startswith(SLOW_ROOMS)))
+    for item, group in group_of.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: slow.index(group_of[item]) if group_of[item] in slow else len(slow))
+
+
+def _group(item: pytest.Item) -> str:
+    assert isinstance(item, pytest.Function)
+    return next((name for name in SHARED_CHAINS if name in item.fixturenames), item.module.__name__)
 
 
 @pytest.fixture(scope="session")
