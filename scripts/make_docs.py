@@ -26,6 +26,7 @@ from tillhouse.quality import rules
 from tillhouse.sources import entities as kinds
 from tillhouse.sources import fields
 from tillhouse.sources.delivery import Closed, Delivery
+from tillhouse.sources.json_objects import Jsonl
 from tillhouse.sources.mapping import NO, YES
 from tillhouse.sources.model import (
     Alternative,
@@ -342,6 +343,11 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
     "A case": (Case, "For records that fulfil every condition: exactly one of `aliases`, `join`, `value`."),
     "A condition": (Condition, "A question to a record of the export: exactly one of `one_of`, `sign`, `is_given`."),
     "csv": (Csv, "Layout of a text table. The first line after `skip_rows` names the columns."),
+    "jsonl": (
+        Jsonl,
+        "What is nested in JSON. The value of an object in a record is the column `outer/inner`, once the object is named here; "
+        "all of it holds for the nested records too. Names differ by upper and lower case.",
+    ),
     "workbook": (Workbook, "Where in a workbook the records are. The first row after `skip_rows` names the columns."),
     "locale": (
         Locale,
@@ -393,6 +399,7 @@ SCALARS = {str: "text", int: "whole number", float: "number", bool: "`true`, `fa
 SEE: dict[type[BaseModel], str] = {
     Column: "a-column",
     Csv: "csv",
+    Jsonl: "jsonl",
     Workbook: "workbook",
     Locale: "locale",
     Nested: "nested-records",
@@ -425,6 +432,7 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "such a part under that name. A path may match one source only.",
         "encoding": "Character encoding, for example utf-8, cp1252, iso-8859-15. A file in another encoding is rejected.",
         "csv": "Layout of a text table.",
+        "jsonl": "What is nested in the objects of JSON lines.",
         "workbook": "Where in a workbook the records are.",
         "xml": "Which elements of an XML document are records.",
         "locale": "How numbers are written.",
@@ -508,6 +516,15 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "inverted": "`true`: the column is an opt-out, so that yes means denied and no granted.",
         "proof": "Names of the column with the proof, such as a legal basis.",
         "at": "Names of the column with the time of the declaration, read by `date_formats`.",
+    },
+    Jsonl: {
+        "objects": "Names of objects whose values become columns: `[total_money]` makes `total_money/amount` and so on. An "
+        "object that is not named stays JSON in one column.",
+        "summed": "Numbers in a list, added up, such as the discounts of a line: `discount_allocations/amount`. An empty list "
+        "is 0.",
+        "cents": "Columns that hold whole hundredths: 1050 is read as 10.50.",
+        "optional_lists": "Lists that a record may lack, such as the payments of an order that is not paid: it then has none. "
+        "Without this a record without its list cannot be read.",
     },
     Csv: {
         "delimiter": "One character between columns; a tab is `\"\\t\"`.",

@@ -93,3 +93,40 @@ def test_a_file_of_which_no_line_is_an_object_is_rejected() -> None:
 def test_wrong_bytes_are_rejected_with_their_row() -> None:
     with pytest.raises(SourceError, match=r"row 2: byte 0xe4 is not utf-8. Rule: strict decoding. Remedy: set encoding"):
         read_records(f"{RECEIPT}\n{RECEIPT.replace('F1', 'ä')}".encode("cp1252"), source(JSON))
+
+
+def test_declared_objects_are_columns_in_the_record_and_in_nested_ones() -> None:
+    line = """{"branch": "F1", "id": "7", "time": "2026-01-31T10:00:00Z", "place": {"city": "Ulm", "geo": {"x": 1.50}},
+        "other": {"a": 1}, "items": [
+            {"line": 1, "money": {"amount": 1050, "currency": "EUR"}, "cuts": [{"money": {"amount": 7}}, {"money": null}, {}]},
+            {"line": 2, "money": {"amount": -5}, "cuts": []}, {"line": 3, "money": {"amount": "9.5"}}]}""".replace("\n", " ")
+    changes = """
+      jsonl: {objects: [place, geo, money], summed: [cuts/money/amount], cents: [money/amount]}
+      columns: {register_id: {aliases: [place/geo/x]}}
+      lines: {columns: {amount: null, gross_amount: {aliases: [money/amount]}, discount_amount: {aliases: [cuts/money/amount]}}}
+    """
+    records = read(line, changes=changes)
+    [row] = records.table.to_pylist()
+    assert {name: row[name] for name in ("place/city", "place/geo/x", "other")} == {
+        "place/city": "Ulm", "place/geo/x": "1.50", "other": '{"a":"1"}',
+    }  # fmt: skip
+    items = json.loads(row["items"])
+    assert [item["money/amount"] for item in items] == ["10.50", "-0.05", "9.5 (no whole number of cents)"]
+    assert [item.get("cuts/money/amount") for item in items] == ["0.07", "0", None]
+    assert {"money/amount", "money/currency", "cuts/money/amount"} <= set(records.children["items"])
+
+
+def test_a_record_may_lack_a_list_only_if_the_mapping_says_so() -> None:
+    without = RECEIPT.replace('"items"', '"other"')
+    with pytest.raises(SourceError, match=r"column missing for items \[items\]"):
+        read(without)
+    records = read(without, RECEIPT, changes="jsonl: {optional_lists: [items]}")
+    assert records.table.column("items").to_pylist() == ["[]", '[{"line":"1","amount":"1.50"}]']
+
+
+@pytest.mark.parametrize("number", ['"1e999999999"', "1e999999999", '"x"'])
+def test_what_cannot_be_added_up_stays_as_it_is(number: str) -> None:
+    line = RECEIPT.replace('"amount": 1.50', f'"amount": 1.50, "cuts": [{{"amount": 1}}, {{"amount": {number}}}]')
+    records = read(line, changes="jsonl: {summed: [cuts/amount]}")
+    [item] = json.loads(records.table.column("items")[0].as_py())
+    assert item["cuts/amount"] == f"1 + {number.strip(chr(34))}"

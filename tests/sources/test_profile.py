@@ -24,6 +24,8 @@ KNOWN = {
     "sumup": "sumup_sales",
     "erp_de": "erp_receipts_de",
     "shopify": "shopify_orders",
+    "shopify_api": "shopify_orders_api",
+    "square_api": "square_orders_api",
 }
 
 # A file that nobody has mapped, with what its columns are; amounts and times are written differently in each.

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, NoReturn
 from urllib.parse import urljoin
 
@@ -16,6 +16,7 @@ from tillhouse.errors import SourceError
 from tillhouse.pull.client import Answer
 from tillhouse.pull.model import Connector, Since
 
+_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 _BLANKS = re.compile(r"[ \t\r\n]*")
 
 
@@ -174,12 +175,14 @@ def order_of(text: str, since: Since, connector: Connector) -> str:
     """
     try:
         if since.kind == "number":
-            return format(Decimal(text), "f")
+            if not _NUMBER.fullmatch(text):
+                raise ValueError
+            return text
         instant = datetime.fromisoformat(text)
         if instant.tzinfo is None:
             instant = instant.replace(tzinfo=UTC)
         return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    except (ValueError, InvalidOperation, OverflowError):
+    except (ValueError, OverflowError):
         raise _fault(
             connector, f"{since.field} is no {since.kind}", f"since.kind is {since.kind}", "correct since.field or since.kind"
         ) from None

@@ -7,12 +7,13 @@ from typing import NoReturn
 
 import pyarrow as pa
 
+from tillhouse.sources.json_objects import opened
 from tillhouse.sources.model import Source
 from tillhouse.sources.records import LINE_BREAK, BrokenRecord, Records, as_json, decode, to_table
 
 
 def read_json_lines(content: bytes, source: Source) -> Records:
-    """One record per line; nested values stay JSON text. A line that is no JSON object is a broken record."""
+    """One record per line; a line that is no JSON object is a broken record. Nested values stay JSON text, unless opened."""
     text = decode(content, source)
     lines = LINE_BREAK.split(text) if "\r" in text else text.split("\n")
     if not lines[-1]:
@@ -28,6 +29,8 @@ def read_json_lines(content: bytes, source: Source) -> Records:
             continue
         try:
             record = _to_object(line)
+            if not source.jsonl.is_plain:
+                record = opened(record, source.jsonl)
             cells = {name: _as_text(value) for name, value in record.items()}
         except json.JSONDecodeError as error:
             broken.append(BrokenRecord(row, f"not JSON: {error.msg.removesuffix(' at')} at character {error.pos + 1}", line))

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tillhouse.sources import entities, fields
 from tillhouse.sources.delivery import Delivery
+from tillhouse.sources.json_objects import Jsonl
 from tillhouse.strict import StrictModel, did_you_mean
 
 Transform = Literal["strip_apostrophe", "ungroup_integer", "strip_leading_zeros", "gtin", "lower", "upper", "salesforce_id"]
@@ -328,6 +329,7 @@ class Source(StrictModel):
     file_pattern: Text
     encoding: Encoding = "utf-8"
     csv: Csv = Csv()
+    jsonl: Jsonl = Jsonl()
     workbook: Workbook = Workbook()
     xml: Xml = Xml()
     locale: Locale = Locale()

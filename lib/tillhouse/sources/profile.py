@@ -167,13 +167,15 @@ def _known(content: bytes, kind: str, library: Iterable[Source]) -> Profile | No
 def _fit(records: Records, source: Source) -> float:
     """Share of what the mapping names that the file has; fields of several names count once.
 
-    A document or archive that has what the mapping needs is of its kind, whatever a vendor has added.
+    A document or archive that has what the mapping needs is of its kind, whatever a vendor has added; in records of an API
+    there is always more than a mapping names.
     """
     if source.format in ("xml", "gdpdu_zip") or not records.columns:
         return float(len(records.rows) > 0)
     decisions = decide_columns(records, source)
     present = sum(decision.decision in ("mapped", "renamed", "ignored") for decision in decisions)
-    absent = sum(decision.decision in ("missing", "new") for decision in decisions)
+    unfit = ("missing",) if source.format == "jsonl" else ("missing", "new")
+    absent = sum(decision.decision in unfit for decision in decisions)
     return present / max(present + absent, 1)
 
 

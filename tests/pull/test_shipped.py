@@ -1,0 +1,93 @@
+"""The shipped connectors against a shop on this machine: what they bring is what the shipped mappings read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.library.conftest import HERE
+from tests.pull.api import SECRET, Api, Time, Told, serve
+from tillhouse.config import read_model
+from tillhouse.pull.model import Connector
+from tillhouse.pull.pull import check_target, load_connector, pull
+from tillhouse.sources.model import Source
+from tillhouse.sources.readers import read_records
+
+LIBRARY = ROOT / "conf" / "library"
+SOURCES = [read_model(Source, path) for path in sorted(LIBRARY.glob("*.yml"))]
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    for name in ("SHOPIFY_TOKEN", "SQUARE_TOKEN", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1" if name == "NO_PROXY" else SECRET)
+    with serve() as api:
+        yield api
+
+
+def at(api: Api, name: str) -> Connector:
+    """A shipped connector, asking this machine."""
+    connector = load_connector(LIBRARY / "connectors" / f"{name}.yml")
+    return connector.model_copy(update={"url": f"{api.url}/orders"})
+
+
+def delivered(folder: str) -> list[list[str]]:
+    """The lines of the pages that the library's tests read."""
+    return [path.read_text("utf-8").splitlines() for path in sorted((HERE / "landing" / folder).glob("*.jsonl"))]
+
+
+@pytest.mark.parametrize("path", sorted((LIBRARY / "connectors").glob("*.yml")), ids=lambda path: path.stem)
+def test_a_shipped_connector_says_what_to_change_and_a_shipped_mapping_reads_it(path: Path) -> None:
+    check_target(load_connector(path), SOURCES)
+    assert "Change:" in path.read_text("utf-8")
+
+
+def read(landing: Path) -> list[tuple[str, int]]:
+    """Source and records of each file, as bronze would take it; nothing may be broken."""
+    found = []
+    for path in sorted(landing.rglob("*.jsonl")):
+        [source] = [one for one in SOURCES if one.match_path(str(path.relative_to(landing))) is not None]
+        records = read_records(path.read_bytes(), source)
+        assert not records.broken
+        found.append((source.name, records.rows_read))
+    return found
+
+
+def test_orders_of_shopify_come_page_by_page_and_are_read_by_its_mapping(api: Api, tmp_path: Path) -> None:
+    pages = delivered("shopify_api")
+    texts = [f'{{"orders": [{",".join(lines)}]}}'.encode() for lines in pages]
+    api.in_turn(Told(texts[0], headers={"Link": f'<{api.url}/orders?page_info=2&limit=250>; rel="next"'}), Told(texts[1]))
+    connector = at(api, "shopify_orders")
+    pull(connector, str(tmp_path), Time().clock, lambda *_, **__: None)
+    assert [path.read_text("utf-8").splitlines() for path in sorted(tmp_path.rglob("*.jsonl"))] == pages
+    assert read(tmp_path) == [("shopify_orders_api", 2), ("shopify_orders_api", 5)]
+    pull(connector, str(tmp_path), Time(60).clock, lambda *_, **__: None)
+    asked = [one.query for one in api.asked]
+    assert asked == [
+        {"status": "any", "limit": "250"},
+        {"page_info": "2", "limit": "250"},
+        {"status": "any", "limit": "250", "updated_at_min": "2026-10-05T06:59:00Z"},
+    ]
+    assert {one.headers["X-Shopify-Access-Token"] for one in api.asked} == {SECRET}
+
+
+def test_orders_of_square_are_asked_for_by_a_cursor_in_the_body(api: Api, tmp_path: Path) -> None:
+    [lines] = delivered("square_api")
+    texts = [f'{{"orders": [{",".join(lines[:2])}], "cursor": "c2"}}', f'{{"orders": [{lines[2]}]}}', "{}"]
+    api.in_turn(*(Told(text.encode()) for text in texts))
+    connector = at(api, "square_orders")
+    for seconds in (0, 60):
+        pull(connector, str(tmp_path), Time(seconds).clock, lambda *_, **__: None)
+    records = [json.loads(line) for path in sorted(tmp_path.rglob("*.jsonl")) for line in path.read_text("utf-8").splitlines()]
+    assert [record["id"] for record in records] == ["SQ1", "SQ2", "SQ3"]
+    begins = [one.body["query"]["filter"]["date_time_filter"]["updated_at"]["start_at"] for one in api.asked]
+    assert begins == ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-10-05T08:59:00Z"]
+    assert [one.body.get("cursor") for one in api.asked] == [None, "c2", None]
+    assert {(one.method, one.headers["Authorization"], one.body["limit"]) for one in api.asked} == {
+        ("POST", f"Bearer {SECRET}", 500)
+    }
+    assert read(tmp_path) == [("square_orders_api", 2), ("square_orders_api", 1)]
