@@ -12,6 +12,7 @@ from tillhouse.sources.records import Records, unique_names
 from tillhouse.sources.typed_values import to_text
 
 MAX_UNPACKED_BYTES = 4 << 30
+_BATCH = 1_000
 
 
 def read_parquet_file(content: bytes, source: Source) -> Records:
@@ -23,12 +24,8 @@ def read_parquet_file(content: bytes, source: Source) -> Records:
     try:
         file = pq.ParquetFile(pa.BufferReader(content))
         groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
-        unpacked = sum(group.total_byte_size for group in groups)
-        if unpacked > MAX_UNPACKED_BYTES:
-            raise SourceError(
-                f"the file unpacks to {unpacked:,} bytes. Rule: at most {MAX_UNPACKED_BYTES:,}. Remedy: export smaller files."
-            )
-        table = file.read()
+        _within_limit(sum(group.total_byte_size for group in groups))
+        table = _read(file)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).split("\n", 1)[0]
         raise SourceError(
@@ -43,6 +40,23 @@ def read_parquet_file(content: bytes, source: Source) -> Records:
     }
     rows = pa.array(np.arange(1, table.num_rows + 1), pa.int64())
     return Records(pa.table(columns, names=names), rows, children=children)
+
+
+def _read(file: pq.ParquetFile) -> pa.Table:
+    """All rows. A value that is repeated is written once, so that only reading tells how much a file unpacks to."""
+    batches, unpacked = [], 0
+    for batch in file.iter_batches(batch_size=_BATCH, use_threads=False):
+        batches.append(batch)
+        unpacked += batch.nbytes
+        _within_limit(unpacked)
+    return pa.Table.from_batches(batches, file.schema_arrow).combine_chunks()
+
+
+def _within_limit(unpacked: int) -> None:
+    if unpacked > MAX_UNPACKED_BYTES:
+        raise SourceError(
+            f"the file unpacks to {unpacked:,} bytes or more. Rule: at most {MAX_UNPACKED_BYTES:,}. Remedy: export smaller files."
+        )
 
 
 def _as_text(column: pa.ChunkedArray, source: Source) -> pa.ChunkedArray:

@@ -6,7 +6,7 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import pyarrow as pa
 
@@ -15,6 +15,8 @@ from tillhouse.sources.archive import open_archive
 from tillhouse.sources.model import Source
 from tillhouse.sources.records import BrokenRecord, Records, unique_names
 from tillhouse.sources.typed_values import to_text
+
+MAX_ROWS = 1_048_576  # of a sheet; the number that a row says is not believed beyond
 
 
 def read_workbook(content: bytes, source: Source) -> Records:
@@ -33,10 +35,7 @@ def read_workbook(content: bytes, source: Source) -> Records:
             warnings.simplefilter("ignore")  # about styles and validations, which are of no use here
             book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     except Exception as error:
-        raise SourceError(
-            f"not readable as a workbook: {type(error).__name__}. Rule: format is xlsx in {source.conf_file}. "
-            "Remedy: save as .xlsx without a password, and export again."
-        ) from None
+        _refuse(error, source)
     wanted = source.workbook.sheet
     if wanted is not None and wanted not in book.sheetnames:
         raise SourceError(
@@ -45,7 +44,19 @@ def read_workbook(content: bytes, source: Source) -> Records:
         )
     sheet = book[wanted] if wanted is not None else book[book.sheetnames[0]]
     sheet.reset_dimensions()  # what a writer says about the size of a sheet may be wrong
-    return _to_records(_rows(sheet, source), source)
+    try:
+        return _to_records(_rows(sheet, source), source)
+    except SourceError:
+        raise
+    except Exception as error:  # a sheet is parsed while it is read
+        _refuse(error, source)
+
+
+def _refuse(error: Exception, source: Source) -> NoReturn:
+    raise SourceError(
+        f"not readable as a workbook: {type(error).__name__}. Rule: format is xlsx in {source.conf_file}. "
+        "Remedy: save as .xlsx without a password, and export again."
+    ) from None
 
 
 def _to_records(lines: Iterator[tuple[int, list[str | None]]], source: Source) -> Records:
@@ -80,6 +91,10 @@ def _to_records(lines: Iterator[tuple[int, list[str | None]]], source: Source) -
 
 def _rows(sheet: Any, source: Source) -> Iterator[tuple[int, list[str | None]]]:  # noqa: ANN401 - openpyxl has no types
     for number, cells in enumerate(sheet.iter_rows(), start=1):
+        if number > MAX_ROWS:
+            raise SourceError(
+                f"the sheet says that it has more than {MAX_ROWS:,} rows. Rule: as many as Excel has. Remedy: save it again."
+            )
         if number > source.workbook.skip_rows:
             yield number, [_text(cell, source) for cell in cells]
 
