@@ -107,6 +107,7 @@ def faults(changes: str, base: str = CSV) -> list[str]:
             "key 'date_formats.0': 'DD.MM.YYYY' is no date format; write iso or letters such as dd.MM",
         ),
         ("date_formats: [uuuu-MM-dd]", "key 'date_formats.0': 'uuuu-MM-dd' is no date format"),
+        ("date_formats: [EEE dd.MM.yyyy]", "key 'date_formats.0': 'EEE dd.MM.yyyy' is no date format"),
         ("date_formats: ", "key 'date_formats': is missing; say how business_date is written, for example [dd.MM.yyyy HH:mm:ss]"),
         ("currency: Euro", "key 'currency': String should match pattern '^[A-Z]{3}$', but is 'Euro'"),
         (

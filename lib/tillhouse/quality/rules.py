@@ -14,7 +14,8 @@ from tillhouse.tables.bronze import BROKEN
 
 VIOLATIONS = "_violations"
 REJECTED = "_is_rejected"
-VIOLATION_TYPE = "ARRAY<STRUCT<rule: STRING, severity: STRING, field: STRING, value: STRING>>"
+_ENTRY_TYPE = "STRUCT<rule: STRING, severity: STRING, field: STRING, value: STRING>"
+VIOLATION_TYPE = f"ARRAY<{_ENTRY_TYPE}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Finding:
 
     def entry(self) -> Column:
         names = (F.lit(self.rule).alias("rule"), F.lit(self.severity).alias("severity"), F.lit(self.field).alias("field"))
-        return F.when(self.condition, F.struct(*names, self.value.alias("value")))
+        return F.when(self.condition, F.struct(*names, self.value.alias("value")).cast(_ENTRY_TYPE))
 
 
 def with_violations(records: DataFrame, rules: Sequence[RowRule], found: Sequence[Finding] = ()) -> DataFrame:

@@ -37,7 +37,7 @@ def of_lines(lines: DataFrame) -> DataFrame:
                 F.lit("line_number").alias("field"),
                 F.col("line_number").cast("string").alias("value"),
             )
-        ),
+        ).cast(VIOLATION_TYPE),
     )
     no_violation = F.array().cast(VIOLATION_TYPE)
     judged = lines.withColumn(VIOLATIONS, F.concat(VIOLATIONS, F.coalesce(repeated, no_violation))).where(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -33,6 +34,8 @@ _OFFSET = " ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _ZONE_LETTERS = set("XxZV")
 # Between several texts of one field; no cell holds it.
 _BETWEEN = "\u001f"
+# Regular expressions are of the kind that Java and other engines read alike: no look-around, no back-reference, and \z for the
+# end of a text, since Java's $ also stands before a last line break.
 # Blanks around and inside numbers, those included that do not break a line.
 _BLANK = r"[ \t\u00a0\u202f]"
 _GROUPING_MARKS = {"": "", ".": ".", ",": ",", "'": "'\u2019", " ": " \u00a0\u202f"}
@@ -336,7 +339,7 @@ def _typed(text: Column, field: Field, source: model.Source, zone: Column) -> Co
         case "amount" | "price" | "quantity":
             value = number(text, source.locale).try_cast(SPARK_TYPES[field.type])
         case "integer":
-            value = F.when(text.rlike("^[0-9]{1,9}$"), text).try_cast("INT")
+            value = F.when(text.rlike(r"^[0-9]{1,9}\z"), text).try_cast("INT")
         case "instant":
             value = instant(text, source.date_formats, zone)
         case "date":
@@ -356,15 +359,15 @@ def number(text: Column, locale: model.Locale) -> Column:
     grouping = _GROUPING_MARKS[locale.grouping]
     decimal = rf"[{locale.decimal}]"
     whole = rf"(?:[0-9]{{1,3}}(?:[{grouping}][0-9]{{3}})+|[0-9]+)" if grouping else "[0-9]+"
-    marks = "|".join(rf"\Q{mark.strip()}\E" for mark in locale.strip)
+    marks = "|".join(re.escape(mark.strip()) for mark in locale.strip)
     beside = rf"{_BLANK}*+(?:(?:{marks}){_BLANK}*+)?" if marks else rf"{_BLANK}*+"
-    written = rf"^{beside}([+(-]?){beside}({whole}(?:{decimal}[0-9]+)?|{decimal}[0-9]+){beside}([)-]?){beside}$"
+    written = rf"^{beside}([+(-]?){beside}({whole}(?:{decimal}[0-9]+)?|{decimal}[0-9]+){beside}([)-]?){beside}\z"
     before, digits, behind = (F.regexp_extract(text, written, group) for group in (1, 2, 3))
     sign = F.concat(before, behind)
     unsigned = F.nullif(F.translate(digits, locale.decimal + grouping, "."), F.lit(""))
     plain = F.replace(text, F.lit(locale.decimal), F.lit(".")) if locale.decimal != "." else text
     return (
-        F.when(text.rlike(rf"^-?[0-9]+({decimal}[0-9]+)?$"), plain)
+        F.when(text.rlike(rf"^-?[0-9]+({decimal}[0-9]+)?\z"), plain)
         .when(sign.isin("", "+"), unsigned)
         .when(sign.isin("-", "()"), F.concat(F.lit("-"), unsigned))
     )
@@ -375,8 +378,8 @@ def instant(text: Column, formats: Sequence[str], zone: Column) -> Column:
     readings = []
     for pattern in formats:
         if pattern == "iso":
-            with_offset = F.when(text.rlike(f"^{_ISO_DAY}{_ISO_TIME}{_OFFSET}$"), text)
-            full = with_offset.when(text.rlike(f"^{_ISO_DAY}{_ISO_TIME}$"), F.concat(text, F.lit(" "), zone))
+            with_offset = F.when(text.rlike(rf"^{_ISO_DAY}{_ISO_TIME}{_OFFSET}\z"), text)
+            full = with_offset.when(text.rlike(rf"^{_ISO_DAY}{_ISO_TIME}\z"), F.concat(text, F.lit(" "), zone))
             readings.append(full.try_cast("timestamp"))
         elif _has_zone(pattern):
             readings.append(F.try_to_timestamp(text, F.lit(pattern)))
@@ -394,14 +397,14 @@ def is_naive(text: Column, formats: Sequence[str]) -> Column:
     """Whether a written time names no offset."""
     if all(_has_zone(pattern) for pattern in formats if pattern != "iso") and "iso" not in formats:
         return F.lit(False)
-    return ~text.rlike(f"[0-9]:[0-9]{{2}}[0-9:.]*{_OFFSET}$")
+    return ~text.rlike(rf"[0-9]:[0-9]{{2}}[0-9:.]*{_OFFSET}\z")
 
 
 def _date(text: Column, formats: Sequence[str]) -> Column:
     """The day as it is written; an offset behind it does not move it."""
     return F.coalesce(
         *(
-            F.when(text.rlike(f"^{_ISO_DAY}({_ISO_TIME}({_OFFSET})?)?$"), F.left(text, F.lit(10))).try_cast("date")
+            F.when(text.rlike(rf"^{_ISO_DAY}({_ISO_TIME}({_OFFSET})?)?\z"), F.left(text, F.lit(10))).try_cast("date")
             if pattern == "iso"
             else _utc_day(F.try_to_timestamp(F.concat(text, F.lit(" UTC")), F.lit(f"{pattern} VV")))
             for pattern in formats
@@ -462,24 +465,24 @@ def _without_apostrophe(text: Column) -> Column:
 def _gtin(text: Column) -> Column:
     """A GTIN of 8, 12, 13 or 14 digits; anything else (such as 4,00639E+12, damaged by a spreadsheet) is unreadable."""
     digits = _without_apostrophe(text)
-    return F.when(digits.rlike("^([0-9]{8}|[0-9]{12,14})$"), digits)
+    return F.when(digits.rlike(r"^([0-9]{8}|[0-9]{12,14})\z"), digits)
 
 
 def _ungrouped(text: Column) -> Column:
     """The digits of an id that a system writes as a number, such as 1.204; any other text stays as it is."""
-    is_grouped = text.rlike(r"^[0-9]{1,3}([.,'])[0-9]{3}(\1[0-9]{3})*$")
+    is_grouped = text.rlike(r"^[0-9]{1,3}((,[0-9]{3})+|([.][0-9]{3})+|('[0-9]{3})+)\z")
     return F.when(is_grouped, F.regexp_replace(text, "[.,']", "")).otherwise(text)
 
 
 def _salesforce_id(text: Column) -> Column:
     """The 15 characters of an id; exports by API write three more behind it, which only repeat them for systems without case."""
-    return F.when(text.rlike("^[A-Za-z0-9]{15}([A-Z0-5]{3})?$"), F.left(text, F.lit(15)))
+    return F.when(text.rlike(r"^[A-Za-z0-9]{15}([A-Z0-5]{3})?\z"), F.left(text, F.lit(15)))
 
 
 _TRANSFORMS: dict[str, Callable[[Column], Column]] = {
     "strip_apostrophe": _without_apostrophe,
     "ungroup_integer": _ungrouped,
-    "strip_leading_zeros": lambda text: F.regexp_replace(text, "^0+(?=.)", ""),
+    "strip_leading_zeros": lambda text: F.regexp_replace(text, "^0+(.)", "$1"),
     "gtin": _gtin,
     "lower": F.lower,
     "upper": F.upper,

@@ -20,7 +20,7 @@ from tillhouse.strict import StrictModel, did_you_mean
 Transform = Literal["strip_apostrophe", "ungroup_integer", "strip_leading_zeros", "gtin", "lower", "upper", "salesforce_id"]
 _DATED = ("started_at", "ended_at", "business_date")
 # The part of Spark's date patterns that means the same on every machine. In them Y, D and w are weeks and days of the year.
-_DATE_PATTERN = re.compile(r"(y{4}|yy|M{1,4}|dd?|HH?|hh?|mm?|ss?|S{1,6}|a|X{1,3}|x{1,3}|Z|VV|E{1,3}|'[^']*'|[^A-Za-z'\[\]{}#])+")
+_DATE_PATTERN = re.compile(r"(y{4}|yy|M{1,4}|dd?|HH?|hh?|mm?|ss?|S{1,6}|a|X{1,3}|x{1,3}|Z|VV|'[^']*'|[^A-Za-z'\[\]{}#])+")
 _CAPTURE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
