@@ -104,6 +104,14 @@ def test_a_mapping_is_proposed_for_what_nobody_has_mapped_and_it_reads_the_file(
     assert (len(records.rows), records.broken) == (2, [])
 
 
+def test_a_damaged_value_does_not_hide_how_the_others_are_written() -> None:
+    days = ["31/01/2025 09:05"] * 8 + ["31/01/2025 25:00"]
+    text = "Laden|Quittung|Verkaufszeit|Total CHF\n" + "".join(f"A|{number}|{day}|2.50\n" for number, day in enumerate(days))
+    found = profile.profile(text.encode(), "journal_20250131.txt")
+    assert (found.mapping["date_formats"], found.missing) == (["dd/MM/yyyy HH:mm"], [])
+    assert (found.mapping["source"], found.mapping["columns"]["gross_amount"]) == ("journal", {"aliases": ["Total_CHF"]})
+
+
 def test_what_is_unclear_is_said() -> None:
     found = profile.profile(b"store,receipt,date,amount\nS,1,01/02/2025,1.234\nS,2,03/02/2025,2.345\n", "x.csv")
     assert found.doubts == [

@@ -27,6 +27,7 @@ from tillhouse.sources.records import Records
 SAMPLE_ROWS = 500
 FITS = 0.6  # share of a shipped mapping's columns that a file must have
 SURE = 0.5  # confidence from which a column is proposed
+DAMAGED = 8  # one in so many values may be written differently from all others
 
 # Names under which tills and ERP systems export a field, in German and English; compared without case, blanks and marks.
 _NAMES = {
@@ -35,8 +36,8 @@ _NAMES = {
     "register_id": "kasse kassennr kassennummer kassenid terminal register till pos workstation device",
     "closing_id": "znr zbericht kassenabschluss abschluss closing zreport session",
     "receipt_id": "bonnr bonnummer bon belegnr belegnummer beleg bonid receipt receiptid receiptno receiptnumber "
-    "transaction transactionid transaktionsnummer ticket ticketnr order orderid vorgang rechnungsnr",
-    "started_at": "zeitpunkt datumuhrzeit datumzeit timestamp datetime bonzeit verkauftam soldat createdat "
+    "transaction transactionid transaktionsnummer ticket ticketnr order orderid vorgang rechnungsnr quittung quittungsnr",
+    "started_at": "zeitpunkt datumuhrzeit datumzeit timestamp datetime bonzeit verkaufszeit verkauftam soldat createdat "
     "completedat transactiontime",
     "business_date": "datum bondatum belegdatum tag buchungstag buchungsdatum date day businessdate saledate verkaufsdatum",
     "(time)": "uhrzeit zeit bonuhrzeit time timeofday",
@@ -61,7 +62,7 @@ _NAMES = {
     "return_reason": "retourengrund rueckgabegrund returnreason",
 }
 SYNONYMS = {name: tuple(words.split()) for name, words in _NAMES.items()}
-FOOTERS = ("summe", "gesamt", "total", "zwischensumme", "endsumme", "grand total", "sum")
+FOOTERS = ("summe", "gesamt", "total", "zwischensumme", "endsumme", "tagessumme", "tagestotal", "grand total", "sum")
 _KINDS = {item.name: item.type for item in (*RECEIPT_FIELDS, *LINE_FIELDS)} | {"(time)": "time"}
 _DATES = (
     "dd.MM.yyyy", "dd.MM.yy", "yyyy-MM-dd", "dd/MM/yyyy", "MM/dd/yyyy", "yyyyMMdd", "dd-MM-yyyy", "yyyy/MM/dd", "d.M.yyyy",
@@ -255,13 +256,14 @@ def _is_number(text: str, style: Mapping[str, str]) -> bool:
 
 
 def _formats(texts: Sequence[str], patterns: Iterable[str]) -> list[str]:
-    """The fewest patterns that read all of the texts, the most frequent first."""
-    left, found = list(texts), []
+    """The fewest patterns that read all of the texts but a few damaged ones, the most frequent first."""
+    left = list(texts)
+    found: list[str] = []
     while left:
         best = max(patterns, key=lambda pattern: sum(_reads(pattern, text) for text in left))
         read = [text for text in left if _reads(best, text)]
         if not read:
-            return []
+            return found if len(left) <= len(texts) // DAMAGED else []
         found.append(best)
         left = [text for text in left if text not in read]
     return found
@@ -311,6 +313,9 @@ def _assign(columns: Sequence[ColumnProfile], numbers: Mapping[str, str]) -> Non
         if column.field is None and name not in taken:
             column.field, column.confidence, column.formats = name, round(confidence, 2), formats
             taken.add(name)
+    if "gross_amount" not in taken:  # a table with one total has no other amount of its rows
+        for column in columns:
+            column.field = "gross_amount" if column.field == "stated_gross_amount" else column.field
 
 
 def _doubts(columns: Sequence[ColumnProfile], numbers: Mapping[str, str]) -> list[str]:
@@ -392,7 +397,8 @@ def _mapping(
                 mapped["started_at"] = {"join": [column.name, time.name]}
             continue
         mapped[field_name] = {"aliases": [column.name]} | ({"transform": "gtin"} if field_name == "gtin" else {})
-    stem = re.sub(r"[^a-z0-9]+", "_", name.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower()).strip("_") or "source"
+    stem = re.sub(r"[^a-z0-9]+", "_", name.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower()).strip("_")
+    stem = re.sub(r"(_?\d+t?\d*)+$", "", stem) or "source"  # without the day or number of this one file
     personal = {"operator", "card_number"} & mapped.keys()
     return {
         "source": stem if stem[0].isalpha() else f"source_{stem}",
