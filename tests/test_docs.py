@@ -112,7 +112,7 @@ def test_each_mapping_in_the_readme_fits_the_file_that_is_shown_with_it(example:
 
 def test_the_readme_shows_only_calls_that_tillhouse_understands(capsys: pytest.CaptureFixture[str]) -> None:
     commands = shown_commands()
-    assert {command[0] for command in commands} == {"run", "status", "kpi", "doctor", "make-key"}
+    assert {command[0] for command in commands} == {"run", "status", "kpi", "source", "doctor", "make-key"}
     for command in commands:
         with pytest.raises(SystemExit) as end:
             cli.main([*command, "--help"])

@@ -18,11 +18,11 @@ from tillhouse.config import Config, load_config, read_model
 from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
-from tillhouse.ops import doctor, maintain, repair, status, upgrade, worklist
+from tillhouse.ops import check, check_report, doctor, maintain, repair, status, text, upgrade, worklist
 from tillhouse.ops.runs import Run, StepResult, log_to_stderr, new_run_id, tell, utc_now
 from tillhouse.pull import command as pull_command
 from tillhouse.pull.client import Clock
-from tillhouse.session import open_session
+from tillhouse.session import open_light_session, open_session
 from tillhouse.sources import profile
 from tillhouse.sources.model import Source
 from tillhouse.store import Store, quoted
@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     look = source.add_parser("profile", help="what an export is, and a mapping for it")
     look.add_argument("file", type=Path, help="one file of the export")
     look.add_argument("--library", type=Path, default=Path("conf/library"), help="folder of the shipped mappings (conf/library)")
+    _add_check(source.add_parser("check", help="what a run would make of a file, without a lake"))
     _add_lake_arguments(commands.add_parser("maintain", help="join small files, delete what no promised version needs"))
     _add_lake_arguments(commands.add_parser("upgrade", help="bring the lake of an older release forward to this one"))
     _add_lake_arguments(commands.add_parser("repair", help="set damaged files aside that the logs of tables end in"))
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     key.add_argument("file", type=Path, help="where to write it; outside lake and repository")
     given = parser.parse_args(arguments)
     handlers = {
-        "run": _run, "pull": _pull, "status": _status, "kpi": _kpi, "exceptions": _exceptions, "source": _profile,
+        "run": _run, "pull": _pull, "status": _status, "kpi": _kpi, "exceptions": _exceptions, "source": _source,
         "doctor": _doctor, "make-key": _make_key, **_UPKEEP,
     }  # fmt: skip
     return guarded(lambda: handlers[given.command](given))
@@ -335,6 +336,35 @@ def _exceptions(given: argparse.Namespace) -> int:
     return 0
 
 
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="name of a source in conf/sources")
+    parser.add_argument("file", type=Path, help="one file of its export")
+    parser.add_argument("--conf-dir", type=Path, default=Path("conf"), help="folder with lake.yml and sources/ (conf)")
+    parser.add_argument("--landing", help="where master data of branches is looked for; wins over TILLHOUSE_LANDING and lake.yml")
+    parser.add_argument("--branches", type=Path, metavar="FILE", help="master data of branches, in place of the landing area's")
+    parser.add_argument("--as", dest="path", help="where below the landing area such a file will lie (its own path tells)")
+    parser.add_argument("--first", type=int, default=3, metavar="N", help="how many receipts or records to show (3)")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _source(given: argparse.Namespace) -> int:
+    return _profile(given) if given.action == "profile" else _check(given)
+
+
+def _check(given: argparse.Namespace) -> int:
+    """Exit code 0 where something of the file would count, else 1."""
+    config = load_config(given.conf_dir, landing=given.landing)
+    source = config.source(given.name)
+    inspection, content = check.inspect(source, given.file, given.path)
+    found = check.Checked(source, inspection)
+    if not inspection.reason:
+        with open_light_session() as spark:
+            found = check.check(spark, config, inspection, content, given.branches)
+    report = check_report.to_report(found, given.first)
+    _say(json.dumps(report, default=str, indent=2, ensure_ascii=False) if given.json else check_report.as_text(report))
+    return 0 if report["is_fine"] else 1
+
+
 def _profile(given: argparse.Namespace) -> int:
     """Exit code 0 where a mapping fits or the proposal has all that is mandatory, else 1."""
     library = [read_model(Source, path) for path in sorted(given.library.glob("*.yml"))]
@@ -349,9 +379,9 @@ def _profile(given: argparse.Namespace) -> int:
 
 def _doctor(given: argparse.Namespace) -> int:
     checks = doctor.examine(_config(given))
-    for check in checks:
-        _say(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.found}" + ("" if check.ok else f"\n     {check.remedy}"))
-    return 0 if all(check.ok for check in checks) else 1
+    for item in checks:
+        _say(f"{'ok  ' if item.ok else 'BAD '} {item.name}: {item.found}" + ("" if item.ok else f"\n     {item.remedy}"))
+    return 0 if all(item.ok for item in checks) else 1
 
 
 def _make_key(given: argparse.Namespace) -> int:
@@ -370,27 +400,10 @@ def _as_json(rows: DataFrame) -> str:
 
 def as_table(rows: DataFrame) -> str:
     """Rows as aligned text."""
-    names = rows.columns
-    cells = [[_cell(value) for value in row] for row in rows.collect()]
-    widths = [max([len(name), *(len(line[i]) for line in cells)]) for i, name in enumerate(names)]
-    numeric = [all(line[i][:1].isdigit() or line[i][:1] in "-" for line in cells) for i in range(len(names))]
-    lines = [names, ["-" * width for width in widths], *cells]
-    return "\n".join(
-        "  ".join(
-            text.rjust(w) if right else text.ljust(w) for text, w, right in zip(line, widths, numeric, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+    return text.as_table(rows.columns, [tuple(row) for row in rows.collect()])
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    text = str(value)
-    return text.rstrip("0").rstrip(".") if "." in text and len(text.rsplit(".", maxsplit=1)[-1]) > 6 else text
-
-
-def _say(text: str, to: TextIO | None = None) -> None:
+def _say(told: str, to: TextIO | None = None) -> None:
     stream = to or sys.stdout
-    stream.write(text + "\n")
+    stream.write(told + "\n")
     stream.flush()

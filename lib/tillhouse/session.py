@@ -1,13 +1,16 @@
-"""One Spark session for a whole night."""
+"""One Spark session for a whole night, and one without Java for a look at a file."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
+
+from tillhouse.errors import TillhouseError
 
 # A mapping becomes one large generated method. Above 8,000 bytes the JVM would interpret it for good, at half the speed.
 JVM_OPTIONS = "-XX:-DontCompileHugeMethods -XX:+UseParallelGC"
@@ -60,3 +63,33 @@ def open_session(app_name: str = "tillhouse", conf: Mapping[str, str] | None = N
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+
+@contextmanager
+def open_light_session() -> Iterator[SparkSession]:
+    """A session that starts in a second, for what one file holds: the same DataFrame code, run without Java.
+
+    PySpark's own client (Spark Connect) hands the plans to Sail, an engine inside of this process. It knows no Delta and no JVM.
+    A process has either this session or that of ``open_session``.
+
+    Raises:
+        TillhouseError: Sail is not installed.
+    """
+    os.environ.setdefault("RUST_LOG", "off")  # Sail's log
+    os.environ.setdefault("no_grpc_proxy", "127.0.0.1,localhost")
+    try:
+        from pysail.spark import SparkConnectServer  # noqa: PLC0415 - only this session needs it
+    except ImportError:
+        raise TillhouseError(
+            "pysail is not installed, which runs this without Java. Remedy: scripts/setup, or pip install 'tillhouse[check]'."
+        ) from None
+    server = SparkConnectServer()
+    server.start(background=True)
+    host, port = server.listening_address
+    spark = SparkSession.builder.remote(f"sc://{host}:{port}").getOrCreate()
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    try:
+        yield spark
+    finally:
+        spark.stop()
+        server.stop()

@@ -183,6 +183,13 @@ def inspect(spark: SparkSession, deliveries: Sequence[Delivery]) -> list[Inspect
     ]
 
 
+def inspect_content(delivery: Delivery, content: bytes) -> Inspection:
+    """As ``inspect`` for one file, the bytes of which are at hand."""
+    assert delivery.source is not None
+    reason = _reason_to_leave(delivery)
+    return Inspection(delivery, reason) if reason else _inspection(delivery, _judge(content, delivery.source))
+
+
 def _reason_to_leave(delivery: Delivery) -> str | None:
     """Why a file is rejected without being read."""
     if delivery.source is None:

@@ -61,7 +61,7 @@ def run(store: Store, sources: Sequence[Source], landing: str, run_id: str, star
         _take_back(store, ops.FILE_COLUMN, "run_id", ledger)
         store.append(ops.FILE_COLUMN, _columns(store.spark, loaded, run_id))
     if inspections:
-        store.append(ops.FILE_LEDGER, _ledger_rows(store.spark, inspections, run_id, started_at))
+        store.append(ops.FILE_LEDGER, ledger_rows(store.spark, inspections, run_id, started_at))
     return {
         "files_new": len(inspections),
         "files_loaded": len(loaded),
@@ -129,8 +129,7 @@ def _take_back(store: Store, table: Table, run_column: str, ledger: Sequence[Row
 def to_bronze(spark: SparkSession, source: Source, items: Sequence[Inspection], run_id: str) -> DataFrame:
     """The records of sound files as text columns, broken ones with their text and reason."""
     item_of = {item.delivery.uri: item for item in items}
-    found = sorted(decision.column for item in items for decision in item.columns if decision.is_in_table)
-    names = {column_key(name): name for name in found}
+    names = names_of(items)
     types = ("STRING", "STRING", "BIGINT", "STRING", "MAP<STRING, STRING>", "STRING", "STRING")
     columns = [f"{name} {kind}" for name, kind in zip(TECHNICAL, types, strict=True)]
     schema = ", ".join(columns + [f"`{name}` STRING" for name in names.values()])
@@ -143,12 +142,18 @@ def to_bronze(spark: SparkSession, source: Source, items: Sequence[Inspection], 
                     raise SourceError(
                         f"{item.delivery.path} was changed while it was read; nothing was loaded. Remedy: run again."
                     )
-                yield from _with_lineage(read_records(data, source), item, run_id, names).to_batches(max_chunksize=50_000)
+                yield from with_lineage(read_records(data, source), item, run_id, names).to_batches(max_chunksize=50_000)
 
     return files.read_bytes(spark, [item.delivery for item in items]).mapInArrow(read, schema)
 
 
-def _with_lineage(records: Records, item: Inspection, run_id: str, names: dict[str, str]) -> pa.Table:
+def names_of(items: Sequence[Inspection]) -> dict[str, str]:
+    """The columns of the files' bronze rows that are the export's own, by what tells them apart."""
+    found = sorted(decision.column for item in items for decision in item.columns if decision.is_in_table)
+    return {column_key(name): name for name in found}
+
+
+def with_lineage(records: Records, item: Inspection, run_id: str, names: dict[str, str]) -> pa.Table:
     """Sound and broken records in one table: first the technical columns, then those of the export."""
     sound, total = records.table.num_rows, records.rows_read
     given = {column_key(name): records.table.column(name).combine_chunks() for name in records.columns}
@@ -176,7 +181,8 @@ def _columns(spark: SparkSession, items: Sequence[Inspection], run_id: str) -> D
     return spark.createDataFrame(rows, ops.FILE_COLUMN.struct)
 
 
-def _ledger_rows(spark: SparkSession, items: Sequence[Inspection], run_id: str, started_at: datetime) -> DataFrame:
+def ledger_rows(spark: SparkSession, items: Sequence[Inspection], run_id: str, started_at: datetime) -> DataFrame:
+    """What ops.file_ledger says of the files."""
     rows = []
     for item in items:
         counts = (item.rows_read, item.rows_read - item.rows_broken, item.rows_broken, item.rows_ignored)

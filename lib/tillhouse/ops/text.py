@@ -1,0 +1,26 @@
+"""Rows as aligned text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def as_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Rows as aligned text; columns of numbers stand to the right."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max([len(name), *(len(line[i]) for line in cells)]) for i, name in enumerate(names)]
+    numeric = [all(line[i][:1].isdigit() or line[i][:1] in "-" for line in cells) for i in range(len(names))]
+    lines = [list(names), ["-" * width for width in widths], *cells]
+    return "\n".join(
+        "  ".join(
+            text.rjust(w) if right else text.ljust(w) for text, w, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    text = str(value)
+    return text.rstrip("0").rstrip(".") if "." in text and len(text.rsplit(".", maxsplit=1)[-1]) > 6 else text
