@@ -62,4 +62,6 @@ def _within_limit(unpacked: int) -> None:
 def _as_text(column: pa.ChunkedArray, source: Source) -> pa.ChunkedArray:
     if pa.types.is_string(column.type):
         return column
+    if pa.types.is_integer(column.type):
+        return column.cast(pa.string())
     return pa.chunked_array([pa.array([to_text(value, source) for value in column.to_pylist()], pa.string())])

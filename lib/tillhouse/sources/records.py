@@ -16,6 +16,7 @@ from tillhouse.sources.model import Source
 
 LINE_BREAK = re.compile(r"\r\n|\n|\r")  # and no other: U+2028 and the like are text
 _MAX_NAME_LENGTH = 120
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # one for all; json.dumps makes a new one each time
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def to_table(rows: Sequence[Mapping[str, str | None]]) -> pa.Table:
 
 def as_json(value: object) -> str:
     """A nested value as the text that bronze keeps of it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode(value)
 
 
 def count_lines(text: str) -> int:
