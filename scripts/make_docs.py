@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -24,6 +24,7 @@ from tillhouse.config import LakeFile, ProductRules
 from tillhouse.kpi import metrics
 from tillhouse.quality import rules
 from tillhouse.sources import entities as kinds
+from tillhouse.quality.duties import Duty, Escalation, ExceptionsFile, Match
 from tillhouse.sources import fields
 from tillhouse.sources.delivery import Closed, Delivery
 from tillhouse.sources.json_objects import Jsonl
@@ -394,8 +395,28 @@ CONF_MODELS: dict[str, tuple[type[BaseModel], str]] = {
         "Where the data lies: paths or URIs. The command line wins over the environment, the environment over this file.",
     ),
     "products.yml": (ProductRules, "Which lines count as one item whatever their quantity."),
+    "exceptions.yml": (
+        ExceptionsFile,
+        "Who answers for which exception, until when, and who hears of it after that. The file may be missing; an example stands "
+        "in docs/operations.md. A change touches open exceptions only, and never what a person has decided.",
+    ),
+    "A duty": (Duty, "What holds for some exceptions: at least one of `owner`, `due`, `escalate`."),
+    "Meant exceptions": (
+        Match,
+        "Exceptions that fulfil all that is said; of a list one is enough. An exception without branch, such as one of a whole "
+        "file, is of no branch and no region.",
+    ),
+    "A level of escalation": (Escalation, "Levels stand in the order of their time."),
 }
-SCALARS = {str: "text", int: "whole number", float: "number", bool: "`true`, `false`", date: "date", Any: "anything"}
+SCALARS = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "`true`, `false`",
+    date: "date",
+    Any: "anything",
+    timedelta: "`3 days`, `12 hours`",
+}
 SEE: dict[type[BaseModel], str] = {
     Column: "a-column",
     Csv: "csv",
@@ -414,6 +435,9 @@ SEE: dict[type[BaseModel], str] = {
     Delivery: "delivery",
     Closed: "closed-days",
     **connector_docs.SEE,
+    Duty: "a-duty",
+    Match: "meant-exceptions",
+    Escalation: "a-level-of-escalation",
 }
 
 MEANINGS: dict[type[BaseModel], dict[str, str]] = {
@@ -591,6 +615,29 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "wins, and the secret itself in `TILLHOUSE_TOKEN_KEY` wins over both.",
         "time_travel_days": "For how many days, 7 to 3650, every past version of a table can be read. `tillhouse maintain` "
         "removes what is older.",
+    },
+    ExceptionsFile: {
+        "responsible": "Duties by their weight: `owner`, `due` and `escalate` each come from the first duty that matches an "
+        "exception and says it. Where none does, `owner` and `due_days` of the exception's source count, and without a "
+        "source `data-steward` and 7 days.",
+    },
+    Duty: {
+        "when": "Which exceptions are meant; without it all of them.",
+        "owner": "Who answers for them.",
+        "due": "How long it may take from the run that has found the exception, or found it again.",
+        "escalate": "Who hears of it when it is overdue; `[]` for nobody.",
+    },
+    Match: {
+        "rules": "Names of rules, see docs/rules.md.",
+        "severity": "Only errors, or only warnings.",
+        "sources": "Names of sources.",
+        "entities": "What the exception is of, such as `file`, `delivery`, `receipt`, `product`.",
+        "branches": "Numbers of branches.",
+        "regions": "Regions of branches, as their master data says now.",
+    },
+    Escalation: {
+        "to": "Who hears of it.",
+        "after": "How long after the due time.",
     },
     ProductRules: {
         "counted_by_line": "Product groups whose lines count as one item each, by level.",

@@ -7,7 +7,7 @@ import json
 import secrets
 import sys
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TextIO
 
@@ -18,7 +18,7 @@ from tillhouse.config import Config, load_config, read_model
 from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
-from tillhouse.ops import check, check_report, doctor, maintain, repair, status, text, upgrade, worklist
+from tillhouse.ops import check, check_report, doctor, maintain, overdue, repair, status, text, upgrade, worklist
 from tillhouse.ops.runs import Run, StepResult, log_to_stderr, new_run_id, tell, utc_now
 from tillhouse.pull import command as pull_command
 from tillhouse.pull.client import Clock
@@ -26,6 +26,7 @@ from tillhouse.session import open_light_session, open_session
 from tillhouse.sources import profile
 from tillhouse.sources.model import Source
 from tillhouse.store import Store, quoted
+from tillhouse.tables import silver
 from tillhouse.tables.lake import tables_of
 
 
@@ -46,7 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kpi.add_argument("--by", default="", help=f"comma-separated: {', '.join(item.name for item in DIMENSIONS)}")
     kpi.add_argument("--where", help="condition over the dimensions, for example: \"region = 'Nord'\"")
     kpi.add_argument("--json", action="store_true", help="as JSON lines")
-    _add_exceptions(commands.add_parser("exceptions", help="list, show, assign, waive, reopen, export what is wrong"))
+    _add_exceptions(
+        commands.add_parser(
+            "exceptions", help="list, show, assign, waive, resolve, reopen, export what is wrong; what is overdue"
+        )
+    )
     source = commands.add_parser("source", help="look at an export before it is connected").add_subparsers(
         dest="action", required=True
     )
@@ -277,7 +282,8 @@ def _add_exceptions(parser: argparse.ArgumentParser) -> None:
         "show": "all that is known of some",
         "assign": "give them to somebody",
         "waive": "let them be, with reason and name",
-        "reopen": "take waivers back",
+        "resolve": "close what is known to be repaired, with reason and name",
+        "reopen": "take such decisions back",
         "export": "a work list as CSV",
     }
     parsers = {name: actions.add_parser(name, help=text) for name, text in helps.items()}
@@ -293,12 +299,28 @@ def _add_exceptions(parser: argparse.ArgumentParser) -> None:
     parsers["list"].add_argument("--json", action="store_true", help="as JSON")
     parsers["assign"].add_argument("--to", required=True, help="who works on them")
     parsers["waive"].add_argument("--reason", required=True, help="why they may stay as they are")
-    for name in ("waive", "reopen"):
+    parsers["resolve"].add_argument("--reason", required=True, help="how they were repaired")
+    for name in ("assign", "waive", "resolve", "reopen"):
         parsers[name].add_argument("--by", required=True, help="who decides")
     parsers["export"].add_argument("--to", type=Path, required=True, metavar="FILE", help="the CSV file to write")
+    late = actions.add_parser("overdue", help="how many are overdue, by who answers for them and level of escalation")
+    _add_lake_arguments(late)
+    late.add_argument("--as-of", type=_date, help="overdue at the beginning of this day, UTC (now)")
+    late.add_argument("--json", action="store_true", help="as JSON lines")
+
+
+def _overdue(given: argparse.Namespace) -> int:
+    store = _open_lake(_config(given))
+    upgrade.expect_lake(store)
+    at = datetime.combine(given.as_of, time(), UTC) if given.as_of else utc_now()
+    late = overdue.to_overdue(store.read(silver.EXCEPTION), at)
+    _say(_as_json(late) if given.json else "\n".join(overdue.as_lines([row.asDict() for row in late.collect()])) or "none")
+    return 0
 
 
 def _exceptions(given: argparse.Namespace) -> int:
+    if given.action == "overdue":
+        return _overdue(given)
     config = _config(given)
     store, now = _open_lake(config), utc_now()
     state = getattr(given, "status", "any")
@@ -314,9 +336,11 @@ def _exceptions(given: argparse.Namespace) -> int:
     run = Run(store, config, new_run_id(now), now)
     match given.action:
         case "assign":
-            _say(f"{worklist.assign(run, wanted, given.to):,} assigned to {given.to}")
+            _say(f"{worklist.assign(run, wanted, given.to, given.by):,} assigned to {given.to}")
         case "waive":
             _say(f"{worklist.waive(run, wanted, given.reason, given.by):,} waived; figures follow with the next run")
+        case "resolve":
+            _say(f"{worklist.resolve(run, wanted, given.reason, given.by):,} resolved; figures follow with the next run")
         case "reopen":
             _say(f"{worklist.reopen(run, wanted, given.by):,} open again; figures follow with the next run")
         case "export":
@@ -324,7 +348,7 @@ def _exceptions(given: argparse.Namespace) -> int:
             worklist.write_csv(rows, given.to)
             _say(f"wrote {len(rows):,} exceptions to {given.to}")
         case "show":
-            rows = worklist.find(store, wanted).collect() if not wanted.is_empty else []
+            rows = worklist.find(store, wanted, worklist.HISTORY).collect() if not wanted.is_empty else []
             _say("\n\n".join(worklist.as_page(row) for row in rows) or "none is meant by that")
         case _:
             found = worklist.find(store, wanted)

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from tillhouse.errors import ConfigError
+from tillhouse.quality.duties import Duties, ExceptionsFile
 from tillhouse.sources.model import Source
 from tillhouse.strict import StrictModel, did_you_mean
 
@@ -50,6 +51,12 @@ class Config:
     sources: tuple[Source, ...]
     products: ProductRules
     time_travel_days: int
+    exceptions: ExceptionsFile = field(default_factory=ExceptionsFile)
+
+    @property
+    def duties(self) -> Duties:
+        """Who answers for which exception until when."""
+        return Duties(self.exceptions.responsible, self.sources)
 
     def sources_of(self, entity: str) -> tuple[Source, ...]:
         return tuple(source for source in self.sources if source.entity == entity)
@@ -184,8 +191,9 @@ def _allowed_keys(annotation: Any, location: Sequence[str]) -> list[str]:  # noq
             return sorted(by_key)
         return _allowed_keys(by_key[location[0]], location[1:]) if location[0] in by_key else []
     inner = get_args(annotation)
-    if get_origin(annotation) is dict:
-        return _allowed_keys(inner[1], location[1:]) if location else []
+    if get_origin(annotation) in (dict, tuple):  # a name, or the number of an entry
+        of_each = inner[1] if get_origin(annotation) is dict else inner[0]
+        return _allowed_keys(of_each, location[1:]) if location else []
     return next((keys for arg in inner if (keys := _allowed_keys(arg, location))), [])
 
 
@@ -196,15 +204,28 @@ def load_config(conf_dir: Path, lake: str | None = None, vault: str | None = Non
         ConfigError: anything is wrong; all faults of a file are named at once.
     """
     lake_file = read_model(LakeFile, conf_dir / "lake.yml")
+    sources = _load_sources(conf_dir / "sources")
     return Config(
         lake=lake or os.environ.get("TILLHOUSE_LAKE") or lake_file.lake,
         vault=vault or os.environ.get("TILLHOUSE_VAULT") or lake_file.vault,
         landing=landing or os.environ.get("TILLHOUSE_LANDING") or lake_file.landing,
         token_key_file=lake_file.token_key_file,
-        sources=_load_sources(conf_dir / "sources"),
+        sources=sources,
         products=read_model(ProductRules, conf_dir / "products.yml"),
         time_travel_days=lake_file.time_travel_days,
+        exceptions=_load_exceptions(conf_dir / "exceptions.yml", sources),
     )
+
+
+def _load_exceptions(path: Path, sources: Sequence[Source]) -> ExceptionsFile:
+    """Without the file each source's own owner and due_days count."""
+    if not path.exists():
+        return ExceptionsFile()
+    found = read_model(ExceptionsFile, path)
+    faults = found.unknown_names(source.name for source in sources)
+    if faults:
+        raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults))
+    return found
 
 
 def _load_sources(folder: Path) -> tuple[Source, ...]:

@@ -31,6 +31,7 @@ from tillhouse.tables.lake import bronze_tables, tables_of
 PART = "conf: "
 MADE = "made: "
 AS_OF = "as_of"
+DUTIES = "exceptions.yml"  # says of exceptions only who answers for them until when
 Mark = tuple[str, int, str]
 
 
@@ -71,10 +72,17 @@ STEPS = (
         ),
         depends_on=lambda run: {
             "rules": (rules.RECEIPT_RULES, rules.BRANCH_RULES, lines.RULES_VERSION),
+            DUTIES: run.config.exceptions,
             **{f"source {source.name}": source for source in run.config.sources},
         },
         run=lambda run, since: silver_step.run(
-            run.store, run.config.sources, run.config.token_key(), run.run_id, run.started_at, since=since
+            run.store,
+            run.config.sources,
+            run.config.token_key(),
+            run.run_id,
+            run.started_at,
+            since=since,
+            duties=run.config.duties,
         ),
         audit=audit.silver_,
     ),
@@ -282,7 +290,7 @@ def _why_all_anew(
 ) -> str | None:
     """Why what the step has made before is of no use; None if only what has changed since has to be worked on."""
     reason = None
-    touches_all = sorted(part for part in changed if part != AS_OF and not part.startswith("source "))
+    touches_all = sorted(part for part in changed if part not in (AS_OF, DUTIES) and not part.startswith("source "))
     if step.always:
         reason = "looks for new files"
     elif run.full:

@@ -75,7 +75,8 @@ def _publish(run: Run, sources: Sequence[Source], found: DataFrame, days: Days, 
     if counted.keys() & {"missing", "partial"} or not store.read(silver.EXCEPTION).where(is_open).isEmpty():
         by_branch = {source.name for source in sources if source.delivery and source.delivery.branch_from_path}
         judgement = Judged(exceptions.of_deliveries(found, by_branch), is_judged)
-        exceptions.record(store, [judgement], run.config.sources, run.run_id, run.started_at)
+        duties, branches = run.config.duties, store.read(silver.BRANCH)
+        exceptions.record(store, [judgement], run.run_id, run.started_at, duties=duties, branches=branches)
     return counted
 
 

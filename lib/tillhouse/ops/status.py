@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.errors import TillhouseError
+from tillhouse.ops import overdue
 from tillhouse.ops.runs import Run, StepResult, utc_now
 from tillhouse.store import Store
 from tillhouse.tables import gold, ops, silver
@@ -18,8 +20,8 @@ from tillhouse.tables import gold, ops, silver
 RUNS = 5
 
 
-def read(store: Store) -> dict[str, Any]:
-    """The report as plain values.
+def read(store: Store, now: datetime | None = None) -> dict[str, Any]:
+    """The report as plain values; ``now`` says what is overdue.
 
     Raises:
         TillhouseError: there is no lake yet.
@@ -77,6 +79,7 @@ def read(store: Store) -> dict[str, Any]:
         "audit": _rows(newest.select("step", "source", "measure", "_last.*").orderBy("step", "source", "measure")),
         "coverage": _rows(coverage.orderBy("currency")),
         "exceptions": _rows(exceptions.orderBy("owner", "rule")),
+        "overdue": _rows(overdue.to_overdue(store.read(silver.EXCEPTION), now or utc_now())),
     }
 
 
@@ -169,4 +172,6 @@ def as_text(report: dict[str, Any]) -> str:
         f"  {row['owner']:<18} {row['severity']:<8} {row['rule']:<22} {row['open']:>8,}  amount {row['amount'] or 0:,}"
         for row in report["exceptions"]
     ] or ["  none"]
+    if report["overdue"]:
+        lines += ["", "overdue exceptions", *(f"  {line}" for line in overdue.as_lines(report["overdue"]))]
     return "\n".join(lines)

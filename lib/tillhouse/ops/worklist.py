@@ -1,4 +1,4 @@
-"""The work list of exceptions: find, show, assign, waive many at once, open again, hand out as CSV."""
+"""The work list of exceptions: find, show, assign, waive or resolve many at once, open again, hand out as CSV."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ COLUMNS = (
     "exception_id", "status", "severity", "rule", "source", "entity", "record_key", "branch_id", "business_date", "amount",
     "currency", "owner", "assigned_to", "due_at", "escalate_to", "reason", "decided_by",
 )  # fmt: skip
+HISTORY = ("opened_at", "escalations", "decisions")
 CONTEXT = ("file", "row", "field", "value", "remedy")
+BY_HAND = "resolved by hand"
+_IS_OPEN = "status = 'open'"
+_IS_DECIDED = f"status = 'waived' OR (status = 'resolved' AND resolution = '{BY_HAND}')"
+_WORDS = {_IS_OPEN: "open", _IS_DECIDED: "waived or resolved by hand"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -68,43 +73,59 @@ class Filter:
         return reduce(lambda left, right: left & right, parts)
 
 
-def find(store: Store, wanted: Filter) -> DataFrame:
-    """Exceptions with their context, errors and large amounts first."""
+def find(store: Store, wanted: Filter, further: Sequence[str] = ()) -> DataFrame:
+    """Exceptions with their context, errors and large amounts first; ``further`` columns at the end."""
     expect_lake(store)
     parts = [F.get_json_object("context", f"$.{name}").alias(name) for name in CONTEXT]
     return (
         store.read(EXCEPTION)
         .where(wanted.condition())
-        .select(*COLUMNS, *parts)
+        .select(*COLUMNS, *parts, *further)
         .orderBy("severity", F.abs("amount").desc_nulls_last(), "exception_id")
     )
 
 
-def assign(run: Run, wanted: Filter, to: str) -> int:
+def assign(run: Run, wanted: Filter, to: str, by: str) -> int:
     """Give open exceptions to somebody; returns how many."""
-    return _decide(run, wanted, "open", {"assigned_to": F.lit(to)})
+    return _decide(run, wanted, _IS_OPEN, {"assigned_to": F.lit(to)}, _Decision(f"assigned to {to}", by))
 
 
 def waive(run: Run, wanted: Filter, reason: str, by: str) -> int:
     """Let open exceptions be, with reason and name; returns how many. A waived one stays so while it is found again."""
-    decision = {
-        "status": F.lit("waived"),
-        "resolution": F.lit("waived"),
-        "reason": F.lit(reason),
-        "decided_by": F.lit(by),
-        "decided_at": F.lit(run.started_at),
-    }
-    return _decide(run, wanted, "open", decision)
+    decision = {"status": F.lit("waived"), "resolution": F.lit("waived"), "reason": F.lit(reason)}
+    return _decide(run, wanted, _IS_OPEN, decision, _Decision("waived", by, reason))
+
+
+def resolve(run: Run, wanted: Filter, reason: str, by: str) -> int:
+    """Close open exceptions of which a person knows that they are repaired; returns how many.
+
+    One that a later run finds again is open again: its record is judged anew when anything of it changes, and by ``--full``.
+    """
+    decision = {"status": F.lit("resolved"), "resolution": F.lit(BY_HAND), "reason": F.lit(reason)}
+    return _decide(run, wanted, _IS_OPEN, decision, _Decision(BY_HAND, by, reason))
 
 
 def reopen(run: Run, wanted: Filter, by: str) -> int:
-    """Take waivers back; returns how many."""
-    decision = {"status": F.lit("open"), "resolution": F.lit(None), "decided_by": F.lit(by), "decided_at": F.lit(run.started_at)}
-    return _decide(run, wanted, "waived", decision)
+    """Take waivers back, and what was resolved by hand; returns how many."""
+    decision = {"status": F.lit("open"), "resolution": F.lit(None)}
+    return _decide(run, wanted, _IS_DECIDED, decision, _Decision("reopened", by))
 
 
-def _decide(run: Run, wanted: Filter, status: str, decision: Mapping[str, Column]) -> int:
-    """Change the exceptions of a status in one commit.
+@dataclass(frozen=True)
+class _Decision:
+    """What a person has decided, as it is kept for ever in the exception's row: one commit changes both."""
+
+    decision: str
+    by: str
+    reason: str | None = None
+
+    def entry(self, decided_at: datetime) -> Column:
+        values = {"decision": self.decision, "decided_by": self.by, "decided_at": decided_at, "reason": self.reason}
+        return F.struct(*(F.lit(value).alias(name) for name, value in values.items()))
+
+
+def _decide(run: Run, wanted: Filter, may_be: str, changes: Mapping[str, Column], decision: _Decision) -> int:
+    """Change the exceptions that fulfil ``may_be`` (SQL) in one commit.
 
     Raises:
         ConfigError: nothing says which ones, or there are none.
@@ -116,13 +137,19 @@ def _decide(run: Run, wanted: Filter, status: str, decision: Mapping[str, Column
     expect_lake(store)
     with Lease.take(store, run.run_id, run.wait_seconds):
         existing = store.read(EXCEPTION)
-        is_meant = F.coalesce(wanted.condition() & (F.col("status") == status), F.lit(False))
+        is_meant = F.coalesce(wanted.condition() & F.expr(may_be), F.lit(False))
         count = existing.where(is_meant).count()
         if not count:
-            raise ConfigError(f"no {status} exception is meant by that; `tillhouse exceptions list` shows them")
+            raise ConfigError(
+                f"none that is {_WORDS[may_be]} is meant by that; `tillhouse exceptions list --status any` shows them"
+            )
+        history = F.array_append(F.coalesce("decisions", F.array()), decision.entry(run.started_at))
+        changes = {**changes, "decisions": history}
+        if "status" in changes:
+            changes |= {"decided_by": F.lit(decision.by), "decided_at": F.lit(run.started_at)}
         kinds = {item.name: item.dataType for item in EXCEPTION.struct}
         changed = {
-            name: F.when(F.col("_is_meant"), value).otherwise(F.col(name)).cast(kinds[name]) for name, value in decision.items()
+            name: F.when(F.col("_is_meant"), value.cast(kinds[name])).otherwise(F.col(name)) for name, value in changes.items()
         }
         marked = existing.withColumn("_is_meant", is_meant)
         store.overwrite(EXCEPTION, marked.withColumns(changed).drop("_is_meant"))
@@ -144,8 +171,17 @@ def as_lines(rows: Sequence[Row]) -> str:
 
 
 def as_page(row: Row) -> str:
-    """All that is known of one exception."""
-    return "\n".join(f"{name:<14} {value}" for name, value in row.asDict().items() if value is not None)
+    """All that is known of one exception, with who hears of it when, and every decision, the oldest first."""
+    facts = row.asDict(recursive=True)
+    levels, decisions = facts.pop("escalations") or (), facts.pop("decisions") or ()
+    lines = [f"{name:<14} {value}" for name, value in facts.items() if value is not None]
+    lines += [f"level {number:<8} {level['to']} from {level['at']}" for number, level in enumerate(levels, start=1)]
+    lines += [
+        f"decision       {item['decided_at']:%Y-%m-%d %H:%M} {item['decided_by']}: {item['decision']}"
+        + (f" ({item['reason']})" if item["reason"] else "")
+        for item in decisions
+    ]
+    return "\n".join(lines)
 
 
 def as_json(rows: Sequence[Row]) -> str:

@@ -11,9 +11,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.keys import surrogate_key
+from tillhouse.quality.duties import ESCALATIONS, Duties, with_duties
 from tillhouse.quality.rules import REMEDIES, VIOLATION_TYPE, VIOLATIONS
 from tillhouse.sources.fields import LINE_FIELDS, UNPAID
-from tillhouse.sources.model import Source
 from tillhouse.store import Store
 from tillhouse.tables.silver import EXCEPTION
 
@@ -288,8 +288,13 @@ class Judged:
     scopes: DataFrame | None = None
 
 
-def record(store: Store, judged: Sequence[Judged], sources: Sequence[Source], run_id: str, seen_at: datetime) -> None:
-    """Bring silver.exception up to what a run has judged; without a difference nothing is written."""
+def record(
+    store: Store, judged: Sequence[Judged], run_id: str, seen_at: datetime, *, duties: Duties, branches: DataFrame
+) -> None:
+    """Bring silver.exception up to what a run has judged, and to conf's duties; without a difference nothing is written.
+
+    ``branches``: silver.branch, which tells regions.
+    """
     existing = store.read(EXCEPTION)
     is_judged = []
     for number, item in enumerate(judged):
@@ -302,14 +307,15 @@ def record(store: Store, judged: Sequence[Judged], sources: Sequence[Source], ru
     existing = existing.withColumn("_is_judged", reduce(lambda left, right: left | right, is_judged, F.lit(False)))
     found = [item.found for item in judged if item.found is not None]
     new = union(found) if found else existing.select(*FOUND_COLUMNS).where("false")
-    store.overwrite(EXCEPTION, store.keep(merge(existing, new, sources, run_id, seen_at.isoformat(sep=" "))))
+    merged = merge(existing, new, run_id, seen_at.isoformat(sep=" "))
+    store.overwrite(EXCEPTION, store.keep(EXCEPTION.conform(with_duties(merged, duties, branches))))
 
 
-def merge(existing: DataFrame, found: DataFrame, sources: Sequence[Source], run_id: str, seen_at: str) -> DataFrame:
+def merge(existing: DataFrame, found: DataFrame, run_id: str, seen_at: str) -> DataFrame:
     """The exceptions after a run: what is still found stays, what is gone is resolved, what came back is open again.
 
-    Gone is what was judged again (``_is_judged``) and is not found. A waived exception stays waived. ``seen_at`` is the instant
-    from which the due time counts.
+    Gone is what was judged again (``_is_judged``) and is not found. A waived exception stays waived; one that was resolved by
+    hand and is found is open again. ``seen_at`` is the instant from which the due time counts.
     """
     old = existing.alias("old")
     new = found.alias("new")
@@ -321,13 +327,15 @@ def merge(existing: DataFrame, found: DataFrame, sources: Sequence[Source], run_
     is_gone = is_known & is_judged & ~is_found & (F.col("old.status") == "open")
     status = F.when(~is_known, "open").when(F.col("old.status") == "waived", "waived").when(is_found, "open")
     status = status.when(is_gone, "resolved").otherwise(F.col("old.status"))
-    owner, due = _owners(sources), _due(sources, seen_at)
+    is_reopened = ~is_known | (was_resolved & is_found)
     columns = {name: F.when(is_found, F.col(f"new.{name}")).otherwise(F.col(f"old.{name}")) for name in FOUND_COLUMNS}
     columns |= {
-        "owner": F.when(is_known, F.col("old.owner")).otherwise(owner),
+        "owner": F.col("old.owner"),
         "assigned_to": F.col("old.assigned_to"),
-        "due_at": F.when(is_known & ~(was_resolved & is_found), F.col("old.due_at")).otherwise(due),
+        "opened_at": F.when(is_reopened, F.lit(seen_at).cast("timestamp")).otherwise(F.col("old.opened_at")),
+        "due_at": F.col("old.due_at"),
         "escalate_to": F.col("old.escalate_to"),
+        "escalations": F.coalesce("old.escalations", F.array().cast(ESCALATIONS)),
         "status": status,
         "first_seen_run": F.coalesce("old.first_seen_run", F.lit(run_id)),
         "resolved_run": F.when(is_gone, F.lit(run_id)).when(~is_found, F.col("old.resolved_run")),
@@ -337,19 +345,9 @@ def merge(existing: DataFrame, found: DataFrame, sources: Sequence[Source], run_
         "reason": F.col("old.reason"),
         "decided_by": F.col("old.decided_by"),
         "decided_at": F.col("old.decided_at"),
+        "decisions": F.coalesce("old.decisions", F.array().cast(EXCEPTION.field("decisions").dataType)),
     }
-    return EXCEPTION.conform(joined.select(*(column.alias(name) for name, column in columns.items())))
-
-
-def _owners(sources: Sequence[Source]) -> Column:
-    cases = (F.when(F.col("new.source") == source.name, source.owner) for source in sources)
-    return F.coalesce(*cases, F.lit("data-steward"))
-
-
-def _due(sources: Sequence[Source], seen_at: str) -> Column:
-    days = F.coalesce(*(F.when(F.col("new.source") == s.name, s.due_days) for s in sources), F.lit(7))
-    start = F.unix_micros(F.lit(seen_at).cast("timestamp"))
-    return F.timestamp_micros(start + days.cast("bigint") * 86_400_000_000)
+    return joined.select(*(column.alias(name) for name, column in columns.items()))
 
 
 def union(found: Sequence[DataFrame]) -> DataFrame:

@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.keys import surrogate_key, with_tokens
+from tillhouse.quality.duties import Duties
 from tillhouse.quality.rules import REJECTED, VIOLATIONS, with_violations
 from tillhouse.silver import exceptions, lines, master, receipts, versions
 from tillhouse.silver.exceptions import Judged
@@ -41,7 +42,14 @@ class Batch:
 
 
 def run(
-    store: Store, sources: Sequence[Source], token_key: bytes, run_id: str, seen_at: datetime, *, since: Since | None
+    store: Store,
+    sources: Sequence[Source],
+    token_key: bytes,
+    run_id: str,
+    seen_at: datetime,
+    *,
+    since: Since | None,
+    duties: Duties,
 ) -> dict[str, int]:
     """Bring silver up to what bronze holds; returns what was counted.
 
@@ -80,7 +88,7 @@ def run(
     judged += _of_products(store, sold, products, is_news_of_products, since)
     if is_news_of_products:
         store.overwrite(silver.PRODUCT, products)
-    exceptions.record(store, judged, sources, run_id, seen_at)
+    exceptions.record(store, judged, run_id, seen_at, duties=duties, branches=branches)
     if is_news_of_branches:
         store.overwrite(silver.BRANCH, branches)
     return counted
@@ -126,7 +134,7 @@ def _batches(
     of_receipts = _of(sources, "receipt")
     if since is None:
         return [Batch([(source, _bronze(store, source)) for source in of_receipts], EVERYTHING)] if of_receipts else []
-    changed = {part.removeprefix("source ") for part in since.changed_parts} - {
+    changed = {part.removeprefix("source ") for part in since.changed_parts if part.startswith("source ")} - {
         source.name for source in sources if source.entity != "receipt"
     }
     again = [source for source in of_receipts if source.name in changed]

@@ -261,22 +261,26 @@ EXCEPTION = Table(
         amount DECIMAL(18,2) COMMENT 'signed amount at stake, where known',
         currency STRING COMMENT 'ISO 4217, where known',
         context STRING NOT NULL COMMENT 'JSON: file, row, field, value (masked if personal), rule, remedy',
-        owner STRING COMMENT 'who answers for the source',
+        owner STRING COMMENT 'who answers for it: conf/exceptions.yml, else the owner of the source',
         assigned_to STRING COMMENT 'who works on it',
+        opened_at TIMESTAMP COMMENT 'when it was found, or found again; the due time counts from here',
         due_at TIMESTAMP COMMENT 'when it must be decided',
-        escalate_to STRING COMMENT 'who hears of it after that',
+        escalate_to STRING COMMENT 'who hears of it after that, at the first level',
+        escalations ARRAY<STRUCT<to: STRING, at: TIMESTAMP>> COMMENT 'who hears of it from when on while it is open',
         status STRING NOT NULL COMMENT 'open, resolved or waived',
         first_seen_run STRING NOT NULL COMMENT 'run that found it',
         resolved_run STRING COMMENT 'run in which it was gone',
-        resolution STRING COMMENT 'repaired, or the decision',
-        reason STRING COMMENT 'why it was waived',
-        decided_by STRING COMMENT 'who decided',
+        resolution STRING COMMENT 'repaired (no longer found), or the decision: waived, resolved by hand',
+        reason STRING COMMENT 'why it was waived or resolved by hand',
+        decided_by STRING COMMENT 'who decided last',
         decided_at TIMESTAMP COMMENT 'when',
+        decisions ARRAY<STRUCT<decision: STRING, decided_by: STRING, decided_at: TIMESTAMP, reason: STRING>>
+            COMMENT 'all that people have decided, the oldest first; nothing is ever taken out',
         _scope STRING COMMENT 'receipt_key or record_key of what is judged again when that record changes'
     """,
     key=("exception_id",),
     change_feed=True,
-    version=2,
+    version=3,
 )
 
 TABLES = (
