@@ -23,8 +23,8 @@ from pydantic import BaseModel
 from tillhouse.config import LakeFile, ProductRules
 from tillhouse.kpi import metrics
 from tillhouse.quality import rules
-from tillhouse.sources import entities as kinds
 from tillhouse.quality.duties import Duty, Escalation, ExceptionsFile, Match
+from tillhouse.sources import entities as kinds
 from tillhouse.sources import fields
 from tillhouse.sources.delivery import Closed, Delivery
 from tillhouse.sources.json_objects import Jsonl
@@ -45,6 +45,7 @@ from tillhouse.sources.model import (
     Workbook,
     Xml,
 )
+from tillhouse.sources.policy import DelayLimits, Quality, ShareLimits, Trailer
 from tillhouse.tables import Table, entities, gold, ops, silver, vault
 from tillhouse.tables.bronze import bronze_table
 
@@ -276,9 +277,14 @@ READING_RULES = {
     ),
     "value_unknown": ("error or warning", "A value is none of those that `value_maps` or the field allow. A warning as above."),
 }
+_WARN_OR_STOP = "warning (`warn`) or error (`stop`)"
 OTHER_RULES = {
     "file_rejected": ("error", "file", "A file as a whole cannot be read: encoding, header, a mandatory column, an open quote."),
     "file_unmatched": ("error", "file", "The path of a file matches the `file_pattern` of no source."),
+    "file_share_rejected": (_WARN_OR_STOP, "file", "More records of a file are kept out than `quality.rejected` allows."),
+    "file_totals_differ": (_WARN_OR_STOP, "file", "More receipts of a file differ from their stated total than allowed."),
+    "file_control_differs": (_WARN_OR_STOP, "file", "A file holds other numbers of records or amounts than its trailer states."),
+    "file_delayed": (_WARN_OR_STOP, "file", "A file was exported later than `quality.delay` allows."),
     "line_number_repeated": (
         "error",
         "receipt_line",
@@ -387,6 +393,20 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
         "`partial` (a till's numbers have gaps). A branch is expected from the first day on that the source has delivered of it, "
         "between `opened_on` and `closed_on` of its master data. Without this key nothing is expected.",
     ),
+    "quality": (
+        Quality,
+        "Limits for each file of the source. It is judged by its own content and path alone, without master data, so that "
+        "it makes no difference when it comes. Above `warn` the file flows and is an exception. Above `stop` it is held: "
+        "it is not loaded, everything else is published, and the run ends with exit code 3 (docs/operations.md says what to "
+        "do). A limit that is changed counts for files that come from then on, and for those that are held.",
+    ),
+    "limits": (ShareLimits, "Shares, 0 to 1; the file exceeds a limit with a greater share. At least one."),
+    "limits of delay": (DelayLimits, "The same for a time. At least one."),
+    "trailer": (
+        Trailer,
+        "A line of a text table, below its records, that states what it holds; of several the last. At least one of `records` "
+        "and `amount`.",
+    ),
     "Closed days": (Closed, "Days on which nothing is expected; without `branches` and `regions`, of no branch."),
 }
 CONF_MODELS: dict[str, tuple[type[BaseModel], str]] = {
@@ -433,6 +453,10 @@ SEE: dict[type[BaseModel], str] = {
     Consent: "consent",
     VersionOrder: "version_order",
     Delivery: "delivery",
+    Quality: "quality",
+    ShareLimits: "limits",
+    DelayLimits: "limits-of-delay",
+    Trailer: "trailer",
     Closed: "closed-days",
     **connector_docs.SEE,
     Duty: "a-duty",
@@ -487,6 +511,7 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "version_order": "What tells which of two deliveries of a record is newer. Without it the first stays: a receipt "
         "that then differs is an exception, for master data the first file by name counts.",
         "delivery": "What the source should deliver of each branch and day, and until when.",
+        "quality": "Limits above which a file is told of, or held until somebody decides.",
     },
     Delivery: {
         "period": "What one file covers: a `day`, or an ISO `week`, Monday to Sunday.",
@@ -503,6 +528,26 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "numbered": "Numbers that a till counts without gaps, and what counts them: `{closing_id: register, receipt_number: "
         "register}`, or `closing` where each closing begins anew. They are compared with those of the 31 days before; a number "
         "that is not higher than the one before begins anew.",
+    },
+    Quality: {
+        "rejected": "Share of records that errors keep out. An unknown branch does not count: its master data may follow.",
+        "stated_totals": "Share of receipts whose lines do not add up to `stated_gross_amount`.",
+        "control_totals": "Difference between what the trailer states and what the file holds, as share of what is stated.",
+        "delay": "Time from the due time of `delivery` to the export time that the path declares.",
+        "trailer": "Where the file states how much it holds.",
+    },
+    ShareLimits: {
+        "warn": "Above it the file is an exception.",
+        "stop": "Above it the file is held, too.",
+    },
+    DelayLimits: {
+        "warn": "Above it the file is an exception.",
+        "stop": "Above it the file is held, too.",
+    },
+    Trailer: {
+        "prefix": "How the line begins; one of `csv.footer_prefix`.",
+        "records": "In which column of the line, from 1, the number of records stands.",
+        "amount": "In which column the sum of `gross_amount` stands, as the records write it.",
     },
     Closed: {
         "weekdays": "Such as `sunday`.",

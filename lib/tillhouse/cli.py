@@ -202,6 +202,7 @@ def _run(given: argparse.Namespace) -> int:
     try:
         pipeline.run(run, steps, show)
         pipeline.check_audit(run)
+        pipeline.check_held(run, steps)
     except Exception as failure:
         error = failure
         raise
@@ -290,7 +291,7 @@ def _add_exceptions(parser: argparse.ArgumentParser) -> None:
     for name, action in parsers.items():
         _add_lake_arguments(action)
         action.add_argument("ids", nargs="*", metavar="ID", help="exception_id, or its first characters")
-        for key in ("rule", "source", "branch", "owner"):
+        for key in ("rule", "source", "branch", "file", "owner"):
             action.add_argument(f"--{key}", help=f"only those of this {key}")
         action.add_argument("--overdue", action="store_true", help="only open ones that are past their due time")
         if name in ("list", "export"):
@@ -329,6 +330,7 @@ def _exceptions(given: argparse.Namespace) -> int:
         rule=given.rule,
         source=given.source,
         branch_id=given.branch,
+        file=given.file,
         owner=given.owner,
         status=None if state == "any" else state,
         overdue_at=now if given.overdue else None,

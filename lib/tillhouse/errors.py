@@ -35,3 +35,7 @@ class QualityError(TillhouseError):
     """A quality gate kept a table from being published; what was published before stays."""
 
     exit_code = 3
+
+
+class HeldError(QualityError):
+    """The run is done, but files are held back by a limit of their source; what they feed is as it was published before."""

@@ -17,7 +17,7 @@ from tillhouse.gold import facts
 from tillhouse.gold import step as gold_step
 from tillhouse.identity import resolve
 from tillhouse.kpi import branch_day, metrics
-from tillhouse.ops import audit, deliveries
+from tillhouse.ops import audit, deliveries, gate
 from tillhouse.ops.lease import Lease
 from tillhouse.ops.runs import Run, StepResult, record_steps, tell, utc_now
 from tillhouse.quality import expectations, rules
@@ -59,7 +59,14 @@ STEPS = (
         reads=lambda config: (),
         writes=lambda config: (*bronze_tables(config.sources), ops.FILE_LEDGER, ops.FILE_COLUMN),
         depends_on=lambda run: {},
-        run=lambda run, since: ingest.run(run.store, run.config.sources, run.config.landing, run.run_id, run.started_at),
+        run=lambda run, since: ingest.run(
+            run.store,
+            run.config.sources,
+            run.config.landing,
+            run.run_id,
+            run.started_at,
+            gate=lambda found: gate.judge(run, found),
+        ),
         audit=audit.bronze,
         always=True,
     ),
@@ -73,7 +80,7 @@ STEPS = (
         depends_on=lambda run: {
             "rules": (rules.RECEIPT_RULES, rules.BRANCH_RULES, lines.RULES_VERSION),
             DUTIES: run.config.exceptions,
-            **{f"source {source.name}": source for source in run.config.sources},
+            **{f"source {source.name}": source.without_policy for source in run.config.sources},
         },
         run=lambda run, since: silver_step.run(
             run.store,
@@ -337,3 +344,9 @@ def check_audit(run: Run) -> None:
             f"{row['step']} {row['source'] or ''} {row['measure']}: {row['expected']} <> {row['actual']}" for row in broken
         )
         raise TillhouseError(f"the audit of run {run.run_id} does not agree: {text}. See ops.run_audit.")
+
+
+def check_held(run: Run, steps: Sequence[Step] = STEPS) -> None:
+    """Raises HeldError if files are held and these steps publish: what they feed is not among it."""
+    if any(table.schema == "gold" for step in steps for table in step.writes(run.config)):
+        gate.check(run)

@@ -15,7 +15,8 @@ from tests.test_config import fault, write_conf
 from tillhouse.config import load_config, to_model
 from tillhouse.errors import ConfigError
 from tillhouse.ops.overdue import as_lines, to_overdue
-from tillhouse.quality.duties import Duties, ExceptionsFile, to_duration, with_duties
+from tillhouse.quality.duties import Duties, ExceptionsFile, with_duties
+from tillhouse.strict import to_duration
 
 OPENED = datetime(2026, 2, 1, 6)  # noqa: DTZ001 - as Spark collects
 COLUMNS = (

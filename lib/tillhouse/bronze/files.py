@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -16,7 +16,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from tillhouse.errors import ConfigError, SourceError, TillhouseError
 from tillhouse.sources.model import Source
+from tillhouse.sources.policy import Check, trailer_of
 from tillhouse.sources.readers import MAX_FILE_BYTES, ColumnDecision, decide_columns, read_records
+from tillhouse.sources.records import decode
 
 UNMATCHED = (
     "no source in conf/sources has a file_pattern for this path. Rule: every file belongs to a source. "
@@ -25,6 +27,7 @@ UNMATCHED = (
 TOO_LARGE = f"the file is too large. Rule: at most {MAX_FILE_BYTES >> 20} MiB. Remedy: deliver it in parts."
 COLON = "Hadoop cannot open a file with a colon in its name. Rule: no : in names. Remedy: deliver it under another name."
 _FACTS = ("path", "length", "modificationTime")
+NOT_LOADED = ("rejected", "held", "refused")
 DUPLICATE = "the same content has been loaded before; nothing to do"
 
 
@@ -55,7 +58,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What reading a file as a whole has found: its hash, what it holds, or why it is rejected."""
+    """What reading a file as a whole has found: its hash, what it holds, or why it is rejected.
+
+    ``stated`` is what its trailer says of it, ``checks`` are the limits of its source that it exceeds. ``hold``: it waits for a
+    decision (held), or a person has decided that it stays out (refused).
+    """
 
     delivery: Delivery
     reason: str | None
@@ -65,6 +72,9 @@ class Inspection:
     rows_ignored: int = 0
     columns: tuple[ColumnDecision, ...] = ()
     is_duplicate: bool = False
+    stated: Mapping[str, str | None] | None = None
+    checks: tuple[Check, ...] = ()
+    hold: Literal["held", "refused"] | None = None
 
     @property
     def file_id(self) -> str | None:
@@ -78,6 +88,8 @@ class Inspection:
     def status(self) -> str:
         if self.is_duplicate:
             return "duplicate"
+        if self.hold:
+            return self.hold
         return "rejected" if self.reason else "loaded"
 
 
@@ -146,11 +158,14 @@ def _binary(spark: SparkSession, paths: list[str]) -> DataFrame:
 
 
 def news(deliveries: Sequence[Delivery], seen: Mapping[tuple[str | None, str, int, datetime], Seen]) -> list[Delivery]:
-    """Deliveries that are new or changed for their source, and rejected ones: the mapping may have been corrected."""
+    """Deliveries that are new or changed for their source, and those that are not loaded.
+
+    The mapping of a rejected one may have been corrected, and about one that is held somebody may have decided.
+    """
     return [
         delivery
         for delivery in deliveries
-        if delivery.key not in seen or (delivery.source is not None and seen[delivery.key].status == "rejected")
+        if delivery.key not in seen or (delivery.source is not None and seen[delivery.key].status in NOT_LOADED)
     ]
 
 
@@ -215,6 +230,9 @@ def _judge(content: bytes, source: Source) -> dict[str, Any]:
             f"Remedy: check format in {source.conf_file}, or export again; if the file is sound, report it to the developers."
         }
     decisions = decide_columns(records, source) if records.columns else []
+    trailer = source.quality.trailer if source.quality else None
+    if trailer is not None:
+        result["stated"] = trailer_of(decode(content, source), trailer, source.csv)
     return result | {
         "reason": None,
         "rows_read": records.rows_read,

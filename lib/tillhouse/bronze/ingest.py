@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 
@@ -23,8 +23,22 @@ from tillhouse.tables.bronze import TECHNICAL, bronze_table
 _CAPTURED = pa.map_(pa.string(), pa.string())
 
 
-def run(store: Store, sources: Sequence[Source], landing: str, run_id: str, started_at: datetime) -> dict[str, int]:
+Gate = Callable[[Sequence[Inspection]], Sequence[Inspection]]
+
+
+def run(
+    store: Store,
+    sources: Sequence[Source],
+    landing: str,
+    run_id: str,
+    started_at: datetime,
+    *,
+    gate: Gate = lambda inspections: inspections,
+) -> dict[str, int]:
     """Load what is new in the landing area; returns what was counted.
+
+    ``gate`` holds files back that must not be published yet; they are not loaded, and the next run asks it again.
+
 
     The ledger is written last. What a killed run has left behind is known by its run, which the ledger does not name, and
     is taken back first; then its files are new again. So are files whose records a table has lost.
@@ -42,7 +56,7 @@ def run(store: Store, sources: Sequence[Source], landing: str, run_id: str, star
     seen = {_key(row): files.Seen(row["status"], row["reason"]) for row in ledger}
     inspections = files.inspect(store.spark, files.news(deliveries, seen))
     inspections = files.with_duplicates(inspections, {row["file_id"] for row in ledger if row["status"] == "loaded"})
-    inspections = [item for item in inspections if seen.get(item.delivery.key) != files.Seen(item.status, item.reason)]
+    inspections = [item for item in gate(inspections) if seen.get(item.delivery.key) != files.Seen(item.status, item.reason)]
     loaded = [item for item in inspections if item.status == "loaded"]
     _refuse_loss(lost, loaded)
     store.expect(sum(item.rows_read for item in loaded))
@@ -67,6 +81,7 @@ def run(store: Store, sources: Sequence[Source], landing: str, run_id: str, star
         "files_loaded": len(loaded),
         "files_duplicate": sum(item.status == "duplicate" for item in inspections),
         "files_rejected": sum(item.status == "rejected" for item in inspections),
+        "files_held": sum(item.status == "held" for item in inspections),
         "rows_read": sum(item.rows_read for item in loaded),
         "rows_broken": sum(item.rows_broken for item in loaded),
     }
@@ -189,5 +204,6 @@ def ledger_rows(spark: SparkSession, items: Sequence[Inspection], run_id: str, s
         source, path, size_bytes, modified_at = item.delivery.key
         what = (source, path, item.file_id, item.sha256, size_bytes, modified_at, item.status, item.reason)
         when = started_at if started_at.tzinfo else started_at.replace(tzinfo=UTC)
-        rows.append((*what, *(counts if item.status == "loaded" else (0, 0, 0, 0)), run_id, when))
+        checks = [(check.rule, check.severity, check.found, check.limit) for check in item.checks]
+        rows.append((*what, *(counts if item.status == "loaded" else (0, 0, 0, 0)), run_id, when, checks))
     return spark.createDataFrame(rows, ops.FILE_LEDGER.struct)

@@ -11,8 +11,8 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tillhouse.errors import TillhouseError
-from tillhouse.ops import overdue
+from tillhouse.errors import HeldError, TillhouseError
+from tillhouse.ops import gate, overdue
 from tillhouse.ops.runs import Run, StepResult, utc_now
 from tillhouse.store import Store
 from tillhouse.tables import gold, ops, silver
@@ -75,6 +75,7 @@ def read(store: Store, now: datetime | None = None) -> dict[str, Any]:
         "lake": store.lake,
         "runs": _rows(runs.orderBy(F.col("started_at").desc()).limit(RUNS)),
         "files": _rows(files.orderBy("source", "status")),
+        "held": _rows(gate.held_files(store).select("source", "path", "reason").orderBy("path")),
         "deliveries": _rows(deliveries.orderBy("source", "status")),
         "audit": _rows(newest.select("step", "source", "measure", "_last.*").orderBy("step", "source", "measure")),
         "coverage": _rows(coverage.orderBy("currency")),
@@ -101,11 +102,12 @@ def write_report(run: Run, results: Sequence[StepResult], error: Exception | Non
         }
         for item in results
     ]
-    is_failed = error is not None
+    is_held = isinstance(error, HeldError)  # the run is done
+    is_failed = error is not None and not is_held
     worked = any(item.status == "done" for item in results)
     report: dict[str, Any] = {
         "run_id": run.run_id,
-        "status": "failed" if is_failed else "done" if worked else "unchanged",
+        "status": "failed" if is_failed else "held" if is_held else "done" if worked else "unchanged",
         "error": f"{type(error).__name__}: {error}"
         if isinstance(error, TillhouseError)
         else type(error).__name__
@@ -137,6 +139,7 @@ def as_text(report: dict[str, Any]) -> str:
         lines.append(f"  {run['run_id']}  {run['status']:<9} {run['seconds']:>6} s")
         lines += [
             f"    {step['step']:<9} {step['status']:<9} {step['seconds']:>6} s {_told(step['figures'])}"
+            + (f" {step['reason']}" if step["status"] == "failed" else "")
             for step in run["steps"]
             if step["status"] != "unchanged"
         ]
@@ -146,6 +149,9 @@ def as_text(report: dict[str, Any]) -> str:
         f" {row['rows_rejected']:>8,} broken"
         for row in report["files"]
     ]
+    if report["held"]:
+        lines += ["", "held files: not published, gold and kpi are without them"]
+        lines += [f"  {row['path']}: {row['reason']}" for row in report["held"]]
     lines += ["", "deliveries (branch days)"]
     lines += [
         f"  {row['source']:<20} {row['status']:<10} {row['branch_days']:>9,}  {row['first_day']} to {row['last_day']}"

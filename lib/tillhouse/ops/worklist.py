@@ -43,6 +43,7 @@ class Filter:
     rule: str | None = None
     source: str | None = None
     branch_id: str | None = None
+    file: str | None = None
     owner: str | None = None
     status: str | None = None
     overdue_at: datetime | None = None
@@ -50,7 +51,7 @@ class Filter:
     @property
     def is_empty(self) -> bool:
         """Whether it says nothing of what the exceptions are about."""
-        return not (self.ids or self.rule or self.source or self.branch_id or self.owner or self.overdue_at)
+        return not (self.ids or self.rule or self.source or self.branch_id or self.file or self.owner or self.overdue_at)
 
     def condition(self) -> Column:
         """As a condition over silver.exception.
@@ -66,6 +67,8 @@ class Filter:
             parts.append(reduce(lambda left, right: left | right, (F.col("exception_id").startswith(text) for text in self.ids)))
         wanted = {"rule": self.rule, "source": self.source, "branch_id": self.branch_id, "status": self.status}
         parts += [F.col(name) == value for name, value in wanted.items() if value]
+        if self.file:
+            parts.append(F.get_json_object("context", "$.file") == self.file)
         if self.owner:
             parts.append(F.coalesce("assigned_to", "owner") == self.owner)
         if self.overdue_at:
@@ -132,7 +135,7 @@ def _decide(run: Run, wanted: Filter, may_be: str, changes: Mapping[str, Column]
         LeaseError: a run is working on the lake.
     """
     if wanted.is_empty:
-        raise ConfigError("say which exceptions: ids, or --rule, --source, --branch, --owner, --overdue")
+        raise ConfigError("say which exceptions: ids, or --rule, --source, --branch, --file, --owner, --overdue")
     store = run.store
     expect_lake(store)
     with Lease.take(store, run.run_id, run.wait_seconds):

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.quality.rules import REMEDIES
 from tillhouse.sources.model import Source
-from tillhouse.strict import StrictModel, did_you_mean
+from tillhouse.strict import Duration, StrictModel, did_you_mean
 
 DEFAULT_OWNER, DEFAULT_DUE = "data-steward", timedelta(days=7)
 ESCALATIONS = "ARRAY<STRUCT<to: STRING, at: TIMESTAMP>>"
-_DURATION = re.compile(r"(\d+) ?(day|hour)s?")
 _MICROSECOND = timedelta(microseconds=1)
 
-
-def to_duration(text: object) -> timedelta:
-    """``3 days`` or ``12 hours``."""
-    found = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
-    if found is None:
-        raise ValueError(f"{text!r} is no duration; write for example 3 days or 12 hours")
-    return timedelta(**{f"{found[2]}s": int(found[1])})
-
-
 Text = Annotated[str, Field(min_length=1)]
-Duration = Annotated[timedelta, BeforeValidator(to_duration)]
 
 
 class Match(StrictModel):

@@ -160,6 +160,10 @@ BRANCH_RULES = (
 OTHER_REMEDIES = {
     "file_rejected": "See the reason; correct the export or the mapping and deliver the file again.",
     "file_unmatched": "Move the file, or declare a source whose file_pattern matches its path.",
+    "file_share_rejected": "Too many records of the file are kept out. See their exceptions or correct the mapping; or waive.",
+    "file_totals_differ": "Too many receipts of the file differ from their stated total. Ask the till's vendor; or waive.",
+    "file_control_differs": "The file does not hold what its trailer states: deliver it again, whole; or waive.",
+    "file_delayed": "The file was exported long after it was due. Ask the source's owner why; then waive.",
     "line_number_repeated": "The same line number has different contents in one file; the first one counts. Export again.",
     "total_differs": "The lines do not add up to the total that the receipt states; the lines count. Ask the till's vendor.",
     "payments_differ": "The payments do not add up to the receipt; both stay as delivered. Ask the till's vendor.",

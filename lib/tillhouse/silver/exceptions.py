@@ -21,6 +21,7 @@ FOUND_COLUMNS = (
     "exception_id", "rule", "severity", "source", "entity", "record_key", "branch_id", "business_date", "amount", "currency",
     "context", "_scope",
 )  # fmt: skip
+BRANCH_UNKNOWN = "branch_unknown"
 PRODUCT_UNKNOWN, CONFLICTING = "product_unknown", "conflicting_versions"
 DELIVERY = "delivery"
 _LINE_ONLY = [field.name for field in LINE_FIELDS]
@@ -102,23 +103,51 @@ def of_records(records: DataFrame, entity: str, key: str) -> DataFrame:
 
 def of_files(ledger: DataFrame) -> DataFrame:
     """Exceptions of files that were rejected as a whole; the newest delivery of a path decides."""
-    newest = ledger.groupBy("path").agg(F.max_by(F.struct("status", "source", "reason"), "loaded_at").alias("_last"))
-    newest = newest.where("_last.status = 'rejected'")
-    rule = F.when(F.col("_last.source").isNull(), "file_unmatched").otherwise("file_rejected")
-    judged = newest.select(
+    rejected = newest_of_paths(ledger).where("status = 'rejected'")
+    rule = F.when(F.col("source").isNull(), "file_unmatched").otherwise("file_rejected")
+    judged = rejected.select(
         _violation(rule, "error", "(file)").alias("_violation"),
-        F.col("_last.source").alias("source"),
-        F.lit("file").alias("entity"),
+        "source",
         F.col("path").alias("record_key"),
-        F.col("_last.reason").alias("_reason"),
+        F.col("path").alias("_path"),
+        F.col("reason").alias("_reason"),
+        F.lit(None).cast("string").alias("_value"),
     )
+    return _of_files(judged)
+
+
+def of_checks(ledger: DataFrame) -> DataFrame:
+    """Limits of their source that files exceed, which are loaded or held; one that was refused is decided.
+
+    The key holds the content, so that what is decided about a file does not hold for the next one of that name.
+    """
+    exceeding = newest_of_paths(ledger).where("status IN ('loaded', 'held')").withColumn("_check", F.explode("checks"))
+    judged = exceeding.select(
+        _violation(F.col("_check.rule"), F.col("_check.severity"), "(file)").alias("_violation"),
+        "source",
+        F.concat_ws("#", "path", F.left("file_id", F.lit(8))).alias("record_key"),
+        F.col("path").alias("_path"),
+        F.col("_check.limit").alias("_reason"),
+        F.col("_check.found").alias("_value"),
+    )
+    return _of_files(judged)
+
+
+def newest_of_paths(ledger: DataFrame) -> DataFrame:
+    """The ledger's last word about each path."""
+    told = [name for name in ledger.columns if name != "path"]
+    return ledger.groupBy("path").agg(F.max_by(F.struct(*told), "loaded_at").alias("_last")).select("path", "_last.*")
+
+
+def _of_files(judged: DataFrame) -> DataFrame:
+    judged = judged.withColumn("entity", F.lit("file"))
     return judged.select(
         *_identity("source", "entity", "record_key"),
         F.lit(None).cast("string").alias("branch_id"),
         F.lit(None).cast("date").alias("business_date"),
         F.lit(None).cast("DECIMAL(18,2)").alias("amount"),
         F.lit(None).cast("string").alias("currency"),
-        _context(file=F.col("record_key"), reason=F.col("_reason")),
+        _context(file=F.col("_path"), value=F.col("_value"), reason=F.col("_reason")),
         F.lit(None).cast("string").alias("_scope"),
     )
 
@@ -248,7 +277,7 @@ def of_deliveries(deliveries: DataFrame, by_branch: Collection[str]) -> DataFram
     )
 
 
-def _violation(rule: Column, severity: str, field: str) -> Column:
+def _violation(rule: Column, severity: Column | str, field: str) -> Column:
     return F.struct(rule.alias("rule"), F.lit(severity).alias("severity"), F.lit(field).alias("field"))
 
 

@@ -57,7 +57,8 @@ def run(
     """
     ledger = store.read(ops.FILE_LEDGER)
     news = _news(store, since)
-    judged = [Judged(exceptions.of_files(ledger), F.col("entity") == "file")]
+    of_files = exceptions.union([exceptions.of_files(ledger), exceptions.of_checks(ledger)])
+    judged = [Judged(of_files, F.col("entity") == "file")]
     known_branches = branches = store.read(silver.BRANCH)
     products = store.read(silver.PRODUCT)
     branch_sources, product_sources = _of(sources, "branch"), _of(sources, "product")

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 from tillhouse.sources import entities, fields
 from tillhouse.sources.delivery import Delivery
 from tillhouse.sources.json_objects import Jsonl
+from tillhouse.sources.policy import Quality
 from tillhouse.strict import StrictModel, did_you_mean
 
 Transform = Literal["strip_apostrophe", "ungroup_integer", "strip_leading_zeros", "gtin", "lower", "upper", "salesforce_id"]
@@ -352,12 +353,14 @@ class Source(StrictModel):
     value_maps: dict[str, dict[str, str]] = Field(default_factory=dict)
     version_order: VersionOrder | None = None
     delivery: Delivery | None = None
+    quality: Quality | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         problems = [
             *self._problems_of_pattern(),
             *self._problems_of_delivery(),
+            *self._problems_of_quality(),
             *self._problems_of_layout(),
             *self._unknown_fields(),
             *self._missing_fields(),
@@ -371,6 +374,11 @@ class Source(StrictModel):
     @property
     def conf_file(self) -> str:
         return f"conf/sources/{self.name}.yml"
+
+    @property
+    def without_policy(self) -> Self:
+        """What decides how records are read; the limits for files do not."""
+        return self.model_copy(update={"quality": None})
 
     @property
     def captures(self) -> tuple[str, ...]:
@@ -446,6 +454,22 @@ class Source(StrictModel):
             needed = {name, "register_id"} | ({"closing_id"} if counter == "closing" else set())
             for missing in sorted(needed - mapped):
                 yield f"delivery.numbered.{name}", f"needs the field {missing}; map it under columns"
+
+    def _problems_of_quality(self) -> Iterable[tuple[str, str]]:
+        if self.quality is None:
+            return
+        trailer = self.quality.trailer
+        if trailer is not None and (self.format != "csv" or trailer.prefix not in self.csv.footer_prefix):
+            yield (
+                "quality.trailer.prefix",
+                f"only a text table has a trailer, and {trailer.prefix!r} must be one of csv.footer_prefix, or the line would "
+                "count as a record",
+            )
+        if self.quality.stated_totals is not None and "stated_gross_amount" not in self.columns:
+            yield "quality.stated_totals", "needs the field stated_gross_amount; map it under columns"
+        is_timed = self.version_order is not None and self.version_order.from_path is not None
+        if self.quality.delay is not None and not (is_timed and self.delivery is not None and self.delivery.from_path):
+            yield "quality.delay", "needs delivery.from_path (the period) and version_order.from_path (the time of the export)"
 
     def _problems_of_layout(self) -> Iterable[tuple[str, str]]:
         for key, nested in (("lines", self.lines), ("payments", self.payments)):

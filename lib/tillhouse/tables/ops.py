@@ -15,18 +15,19 @@ FILE_LEDGER = Table(
         sha256 STRING COMMENT 'hash of the bytes',
         size_bytes BIGINT NOT NULL COMMENT 'size of the file',
         modified_at TIMESTAMP NOT NULL COMMENT 'change time of the file; path, size and this decide whether to look again',
-        status STRING NOT NULL COMMENT 'loaded, duplicate (same content under another name) or rejected',
-        reason STRING COMMENT 'why the file is a duplicate or was rejected, and the remedy',
+        status STRING NOT NULL COMMENT 'loaded, duplicate, rejected, held (waits for a decision) or refused (a decision)',
+        reason STRING COMMENT 'why the file was not loaded, and the remedy',
         rows_read BIGINT NOT NULL COMMENT 'records in the file without title, header and total lines',
         rows_accepted BIGINT NOT NULL COMMENT 'records that can be read as the mapping says',
         rows_rejected BIGINT NOT NULL COMMENT 'broken records; kept in bronze with _broken',
         rows_ignored BIGINT NOT NULL COMMENT 'title, total and empty lines that the mapping tells to skip',
         run_id STRING NOT NULL COMMENT 'run that decided',
-        loaded_at TIMESTAMP NOT NULL COMMENT 'when that run started'
+        loaded_at TIMESTAMP NOT NULL COMMENT 'when that run started',
+        checks ARRAY<STRUCT<rule: STRING, severity: STRING, found: STRING, limit: STRING>> COMMENT 'limits that the file exceeds'
     """,
     key=("path", "run_id"),
     change_feed=True,
-    version=2,
+    version=3,
 )
 
 FILE_COLUMN = Table(
