@@ -292,6 +292,12 @@ OTHER_RULES = {
     ),
     "total_differs": ("warning", "receipt", "The lines do not add up to the total that the receipt states."),
     "payments_differ": ("warning", "receipt", "The payments do not add up to the lines."),
+    "register_in_two_branches": (
+        "warning",
+        "register",
+        "A till whose number is unique in the chain (`registers: of_chain`) has receipts of two branches on the same day; "
+        "one for each of these branches.",
+    ),
     "delivery_missing": ("warning", "delivery", "A file, or a branch and day that it should hold, is overdue."),
     "delivery_partial": ("warning", "delivery", "Numbers that the branch's tills count without gaps are missing on a day."),
     "conflicting_versions": (
@@ -496,6 +502,8 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "document": "`day` where one document is the whole day of a branch: it counts in revenue, not in receipts or baskets.",
         "sign_rule": "`signed`: returns are written negative. `by_quantity`: the sign of the quantity holds for the "
         "amounts. `by_type`: positive amounts of documents of type RETURN become negative.",
+        "registers": "Whether till numbers begin anew in each branch, or each names one till of the whole chain. One of the "
+        "chain that has receipts of two branches on the same day is an exception.",
         "line_number": "`column`: the field `line_number` is mapped. `ordinal`: lines are counted in the order of the file.",
         "personal_data": "Must be true where a personal field is mapped. The bronze table then lies under the vault root.",
         "new_columns": "Columns that the mapping does not know: `keep` them in bronze and list them in ops.file_column, "

@@ -116,6 +116,9 @@ LINES = (
     "1001;1;04.03.2025;09:00:00;V;4711;1;3,49;\n"
     "1002;1;04.03.2025;09:10:00;V;4720;1;zwölf;\n"
 )
+BRANCHES = "branch,name,region,time_zone,currency\n" + "".join(
+    f"{name},Market,North,Europe/Berlin,EUR\n" for name in ("B07", "B08")
+)
 PUBLISHED = (gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.FCT_RECEIPT, gold.FCT_SALE_LINE, gold.KPI_BRANCH_DAY)
 
 
@@ -125,7 +128,7 @@ def test_a_held_file_leaves_what_is_published_and_flows_when_it_is_waived(
     monkeypatch.setattr(cli, "open_session", lambda: readme_copy.spark)
     shutil.copytree(readme_copy.conf_dir, tmp_path / "conf", ignore=shutil.ignore_patterns("lake", "vault", "landing"))
     with (tmp_path / "conf/sources/corner_till.yml").open("a") as mapping:
-        mapping.write("quality: {rejected: {stop: 0.2}}\n")
+        mapping.write("registers: of_chain\nquality: {rejected: {stop: 0.2}}\n")
     chain = replace(readme_copy, conf_dir=tmp_path / "conf")
     chain.deliver(LATER, LINES.encode("cp1252"))
     store = chain.store
@@ -156,8 +159,17 @@ def test_a_held_file_leaves_what_is_published_and_flows_when_it_is_waived(
     assert {table.full_name: store.version(table) for table in (*PUBLISHED, silver.EXCEPTION, ops.FILE_LEDGER)} == before
 
     assert tell("exceptions", "waive", "--file", LATER, "--reason", "the vendor knows", "--by", "anna") == 0
+    # Beside it a new branch, of which a file comes with the till and a day of another one.
+    chain.deliver("branches/branches_2025-03-05.csv", BRANCHES)
+    chain.deliver("corner_till/sales_B08_20250305T0500.csv", LINES.replace("zwölf", "5,00").replace("04.03.", "03.03."))
     assert tell("run") == 0
     day = store.read(gold.KPI_BRANCH_DAY).where("business_date = '2025-03-04'").collect()
     assert [(row["revenue"], row["receipts"], row["open_exceptions"]) for row in day] == [(Decimal("3.49"), 1, 1)]
     assert [row["status"] for row in store.read(silver.EXCEPTION).where(of_file).collect()] == ["waived"]
     assert gate.held_files(store).isEmpty()
+    in_two = store.read(silver.EXCEPTION).where("rule = 'register_in_two_branches'").orderBy("branch_id").collect()
+    assert [(row["branch_id"], str(row["business_date"]), row["amount"]) for row in in_two] == [
+        ("B07", "2025-03-03", Decimal("14.79")),  # with the deposit
+        ("B08", "2025-03-03", Decimal("8.49")),
+    ]
+    assert [json.loads(row["context"])["value"] for row in in_two] == ["1 also in B08", "1 also in B07"]

@@ -168,6 +168,7 @@ OTHER_REMEDIES = {
     "total_differs": "The lines do not add up to the total that the receipt states; the lines count. Ask the till's vendor.",
     "payments_differ": "The payments do not add up to the receipt; both stay as delivered. Ask the till's vendor.",
     "conflicting_versions": "Two deliveries contradict and nothing says which is newer; the first stays. Declare version_order.",
+    "register_in_two_branches": "Correct branch or till number in the export; or say registers: of_branch in the mapping.",
     "delivery_missing": "Ask the source's owner for the export of these days; the exception closes on its arrival.",
     "delivery_partial": "Numbers that the tills count without gaps are missing: export these days again, with every register.",
     "product_unknown": "Deliver master data for the product; until then it is listed without product group.",

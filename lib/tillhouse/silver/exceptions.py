@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tillhouse.keys import surrogate_key
@@ -22,7 +22,7 @@ FOUND_COLUMNS = (
     "context", "_scope",
 )  # fmt: skip
 BRANCH_UNKNOWN = "branch_unknown"
-PRODUCT_UNKNOWN, CONFLICTING = "product_unknown", "conflicting_versions"
+PRODUCT_UNKNOWN, CONFLICTING, REGISTER = "product_unknown", "conflicting_versions", "register_in_two_branches"
 DELIVERY = "delivery"
 _LINE_ONLY = [field.name for field in LINE_FIELDS]
 
@@ -226,6 +226,40 @@ def of_products(lines: DataFrame, products: DataFrame) -> DataFrame:
         _context(file=F.col("_first._file"), row=F.col("_first._row"), field=F.lit("product_ref"), value=F.col("record_key")),
         F.lit(None).cast("string").alias("_scope"),
     )
+
+
+def of_registers(receipts: DataFrame) -> DataFrame:
+    """Tills that have receipts of several branches on a day: one for each of these branches, with what it sold there."""
+    till = Window.partitionBy("source", "register_id", "business_date")
+    sold = receipts.groupBy("source", "register_id", "business_date", "branch_id").agg(
+        F.sum("gross_amount").cast("DECIMAL(18,2)").alias("amount"),
+        F.min("currency").alias("currency"),
+        F.min(F.struct("_file", "_row")).alias("_first"),
+    )  # fmt: skip
+    several = sold.withColumn("_branches", F.array_sort(F.collect_set("branch_id").over(till))).where("size(_branches) > 1")
+    others = F.array_join(F.array_remove("_branches", F.col("branch_id")), ", ")
+    judged = several.withColumns(
+        {
+            "_violation": _violation(F.lit(REGISTER), "warning", "register_id"),
+            "entity": F.lit("register"),
+            "record_key": F.concat_ws("/", "branch_id", "register_id", F.col("business_date").cast("string")),
+        }
+    )
+    value = F.concat(F.col("register_id"), F.lit(" also in "), others)
+    return judged.select(
+        *_identity("source", "entity", "record_key"),
+        "branch_id",
+        "business_date",
+        "amount",
+        "currency",
+        _context(file=F.col("_first._file"), row=F.col("_first._row"), field=F.lit("register_id"), value=value),
+        register_day().alias("_scope"),
+    )
+
+
+def register_day() -> Column:
+    """What an exception of a till is judged again with: any receipt of it on the day."""
+    return F.concat_ws("/", "source", "register_id", F.col("business_date").cast("string"))
 
 
 def of_deliveries(deliveries: DataFrame, by_branch: Collection[str]) -> DataFrame:

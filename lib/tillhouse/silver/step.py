@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from tillhouse.keys import surrogate_key, with_tokens
 from tillhouse.quality.duties import Duties
 from tillhouse.quality.rules import REJECTED, VIOLATIONS, with_violations
-from tillhouse.silver import exceptions, lines, master, receipts, versions
+from tillhouse.silver import exceptions, lines, master, receipts, registers, versions
 from tillhouse.silver.exceptions import Judged
 from tillhouse.sources.fields import PAYMENT_FIELDS
 from tillhouse.sources.mapping import map_payments
@@ -87,6 +87,7 @@ def run(
         sold.append(settled)
         counted |= {name: counted.get(name, 0) + value for name, value in figures.items()}
     judged += _of_products(store, sold, products, is_news_of_products, since)
+    judged += registers.judge(store, sources, since)
     if is_news_of_products:
         store.overwrite(silver.PRODUCT, products)
     exceptions.record(store, judged, run_id, seen_at, duties=duties, branches=branches)

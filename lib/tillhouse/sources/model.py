@@ -342,6 +342,7 @@ class Source(StrictModel):
     document: Literal["receipt", "day"] = "receipt"
     sign_rule: Literal["signed", "by_quantity", "by_type"] = "signed"
     line_number: Literal["column", "ordinal"] = "column"
+    registers: Literal["of_branch", "of_chain"] = "of_branch"
     personal_data: bool = False
     new_columns: Literal["keep", "reject"] = "keep"
     ignored_columns: tuple[Text, ...] = ()
@@ -523,6 +524,8 @@ class Source(StrictModel):
                     yield f"{place}.{field.name}", f"is missing ({field.meaning}); say which column holds it"
         if self.entity == "receipt" and not set(_DATED) & self.columns.keys():
             yield "columns", f"one of {', '.join(_DATED)} is missing; a receipt needs a day"
+        if self.registers == "of_chain" and "register_id" not in self.columns:
+            yield "registers", "of_chain needs the field register_id; map it under columns"
         personal = [f.name for _, mapped, known in self._mapped() for f in known if f.personal and f.name in mapped]
         declared = entities.BY_NAME.get(self.entity)
         if declared is not None and declared.personal and not personal:

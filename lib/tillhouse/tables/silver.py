@@ -254,7 +254,7 @@ EXCEPTION = Table(
         rule STRING NOT NULL COMMENT 'broken rule, see docs/rules.md',
         severity STRING NOT NULL COMMENT 'error keeps the record out, warning marks it',
         source STRING COMMENT 'source of the record',
-        entity STRING NOT NULL COMMENT 'file, delivery, receipt, receipt_line, product, contact, ticket ...: what it is about',
+        entity STRING NOT NULL COMMENT 'file, delivery, register, receipt, receipt_line, product, contact, ticket ...: what it is about',
         record_key STRING NOT NULL COMMENT 'natural key of the record, or file and row',
         branch_id STRING COMMENT 'branch, where known',
         business_date DATE COMMENT 'trading day, where known',
@@ -276,7 +276,7 @@ EXCEPTION = Table(
         decided_at TIMESTAMP COMMENT 'when',
         decisions ARRAY<STRUCT<decision: STRING, decided_by: STRING, decided_at: TIMESTAMP, reason: STRING>>
             COMMENT 'all that people have decided, the oldest first; nothing is ever taken out',
-        _scope STRING COMMENT 'receipt_key or record_key of what is judged again when that record changes'
+        _scope STRING COMMENT 'what is judged again when it changes: a receipt_key, a record_key, a till and day'
     """,
     key=("exception_id",),
     change_feed=True,
