@@ -248,6 +248,13 @@ def kpis_page() -> str:
             "## Dimensions",
             "Any measure by any of these: `tillhouse kpi revenue,baskets --by region,week --where \"weekday = 6\"`.",
             _table(("dimension", "meaning", "expression"), dimensions),
+            "## Coverage",
+            "Beside whatever `tillhouse kpi` is asked stands how far the figures can be trusted: `identified_share` (assigned to "
+            "customers), `unclear_amount`, `lines_share`, and, as far as the dimensions are those of a branch and day, "
+            "`excluded_amount` (signed amount of what errors keep out, as far as it can be read), `open_exceptions` and "
+            "`missing_days` (branch days that should have come and did not; such a group has a row without figures). `--bare` "
+            "leaves it out. `gold.kpi_branch_day` has the same columns for each branch and day, `tillhouse status` for the "
+            "whole lake. Files that are held are not in any figure; `tillhouse status` names them.",
             "## The rows behind them",
             f"```sql\n{metrics.SOURCE.strip()}\n```",
         ]

@@ -17,6 +17,7 @@ from tillhouse import pipeline
 from tillhouse.config import Config, load_config, read_model
 from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.kpi.ask import ask, open_view
+from tillhouse.kpi.coverage import DAY_DIMENSIONS, ask_with_coverage
 from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
 from tillhouse.ops import check, check_report, doctor, maintain, overdue, repair, status, text, upgrade, worklist
 from tillhouse.ops.runs import Run, StepResult, log_to_stderr, new_run_id, tell, utc_now
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kpi.add_argument("measures", nargs="?", help=f"comma-separated: {', '.join(item.name for item in MEASURES)}")
     kpi.add_argument("--by", default="", help=f"comma-separated: {', '.join(item.name for item in DIMENSIONS)}")
     kpi.add_argument("--where", help="condition over the dimensions, for example: \"region = 'Nord'\"")
+    kpi.add_argument("--bare", action="store_true", help="only these measures, without their coverage")
     kpi.add_argument("--json", action="store_true", help="as JSON lines")
     _add_exceptions(
         commands.add_parser(
@@ -271,8 +273,14 @@ def _kpi(given: argparse.Namespace) -> int:
     config = _config(given)
     store = _open_lake(config)
     open_view(store)
-    rows = ask(store, given.measures.split(","), [name for name in given.by.split(",") if name], given.where)
+    measures, by = given.measures.split(","), [name for name in given.by.split(",") if name]
+    if given.bare:
+        rows, is_told = ask(store, measures, by, given.where), True
+    else:
+        rows, is_told = ask_with_coverage(store, measures, by, given.where)
     _say(_as_json(rows) if given.json else as_table(rows))
+    if not is_told and not given.json:
+        _say(f"what is kept out, open or missing is known by branch and day only: {', '.join(DAY_DIMENSIONS)}")
     return 0
 
 

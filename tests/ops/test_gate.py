@@ -135,9 +135,8 @@ def test_a_held_file_leaves_what_is_published_and_flows_when_it_is_waived(
     versions = {table.full_name: store.version(table) for table in PUBLISHED}
 
     def tell(*arguments: str) -> int:
-        command = [argument for argument in arguments[:2] if arguments[0] == "exceptions" or argument == arguments[0]]
         places = [f"--{name}={getattr(chain, name)}" for name in ("lake", "vault", "landing")]
-        return cli.main([*command, "--conf-dir", str(chain.conf_dir), *places, *arguments[len(command) :]])
+        return cli.main([*arguments, "--conf-dir", str(chain.conf_dir), *places])
 
     assert tell("run", "--report", str(tmp_path / "report.json")) == 3
     said = capsys.readouterr().err
@@ -173,3 +172,11 @@ def test_a_held_file_leaves_what_is_published_and_flows_when_it_is_waived(
         ("B08", "2025-03-03", Decimal("8.49")),
     ]
     assert [json.loads(row["context"])["value"] for row in in_two] == ["1 also in B08", "1 also in B07"]
+
+    capsys.readouterr()
+    assert tell("kpi", "revenue", "--by", "branch_id,business_date", "--where", "business_date = '2025-03-04'", "--json") == 0
+    [told] = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (told["branch_id"], told["revenue"], told["open_exceptions"], told["missing_days"]) == ("B07", "3.49", 1, 0)
+    assert float(told["identified_share"]) == float(told["unclear_amount"]) == float(told["excluded_amount"]) == 0
+    assert tell("kpi", "revenue", "--by", "hour") == 0
+    assert "known by branch and day only: branch_id, " in capsys.readouterr().out

@@ -254,7 +254,7 @@ EXCEPTION = Table(
         rule STRING NOT NULL COMMENT 'broken rule, see docs/rules.md',
         severity STRING NOT NULL COMMENT 'error keeps the record out, warning marks it',
         source STRING COMMENT 'source of the record',
-        entity STRING NOT NULL COMMENT 'file, delivery, register, receipt, receipt_line, product, contact, ticket ...: what it is about',
+        entity STRING NOT NULL COMMENT 'file, delivery, register, receipt, receipt_line, product, contact, ticket ...',
         record_key STRING NOT NULL COMMENT 'natural key of the record, or file and row',
         branch_id STRING COMMENT 'branch, where known',
         business_date DATE COMMENT 'trading day, where known',
