@@ -31,6 +31,7 @@ def fault(folder: Path, **files: str) -> str:
 
 def test_the_conf_of_the_project_can_be_read() -> None:
     config = load_config(ROOT / "conf")
+    assert config.duties.of_conf
     assert {source.entity for source in config.sources} == {"receipt", "product", "branch"}
 
 

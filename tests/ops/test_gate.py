@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -84,6 +86,24 @@ def test_a_file_that_waits_for_a_decision_is_looked_at_in_every_run() -> None:
     for status, again in (("held", True), ("refused", True), ("rejected", True), ("loaded", False), ("duplicate", False)):
         found = files.news([item.delivery], {item.delivery.key: files.Seen(status, None)})
         assert bool(found) == again, status
+
+
+def test_the_same_content_under_another_name_is_held_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would otherwise be the duplicate of a file that has never been loaded."""
+    till = source(changes="quality: {rejected: {stop: 0.5}}")
+    items = [
+        replace(item, delivery=replace(item.delivery, source=till))
+        for item in (delivered("till/a.csv"), replace(delivered("till/b.csv"), is_duplicate=True, reason=files.DUPLICATE))
+    ]
+    run: Any = SimpleNamespace(store=None, config=SimpleNamespace(source=lambda name: till))
+    monkeypatch.setattr(gate, "to_facts", lambda store, source, items: {item.delivery.path: Facts(12) for item in items})
+    states: dict[tuple[str, str], str] = {}
+    monkeypatch.setattr(gate, "_decisions", lambda store: states)
+    assert [(item.delivery.path, item.status) for item in gate.judge(run, items)] == [
+        ("till/a.csv", "held"), ("till/b.csv", "held")
+    ]  # fmt: skip
+    states |= {**decided(items[0], "waived"), **decided(items[1], "waived")}
+    assert [item.status for item in gate.judge(run, items)] == ["loaded", "duplicate"]
 
 
 def test_files_are_judged_by_what_they_hold(spark: SparkSession, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tillhouse.quality.rules import REJECTED, VIOLATIONS, with_violations
 from tillhouse.silver import lines
 from tillhouse.silver.exceptions import BRANCH_UNKNOWN, newest_of_paths
 from tillhouse.sources import policy
-from tillhouse.sources.fields import ENTITY_FIELDS
+from tillhouse.sources.entities import FIELDS
 from tillhouse.sources.mapping import instant, map_records
 from tillhouse.sources.model import Source
 from tillhouse.store import Store
@@ -58,7 +58,14 @@ def judge(run: Run, inspections: Sequence[Inspection]) -> list[Inspection]:
             item.delivery.path: replace(item, checks=tuple(exceeded(source, item, facts[item.delivery.path]))) for item in items
         }
     decided = _decisions(run.store) if any(item.checks for item in judged.values()) else {}
-    return [with_hold(judged.get(item.delivery.path, item), decided) for item in inspections]
+    gated = [with_hold(judged.get(item.delivery.path, item), decided) for item in inspections]
+    held = {item.file_id: item for item in gated if item.hold}  # the same content under another name is held as well
+    return [
+        with_hold(replace(held[item.file_id], delivery=item.delivery, hold=None, reason=None), decided)
+        if item.is_duplicate and item.file_id in held
+        else item
+        for item in gated
+    ]
 
 
 def exceeded(source: Source, item: Inspection, facts: Facts) -> list[policy.Check]:
@@ -124,7 +131,7 @@ def to_facts(store: Store, source: Source, items: Sequence[Inspection]) -> dict[
 def _judged(bronze: DataFrame, source: Source) -> DataFrame:
     """Records with what is wrong with them. No branch is known here, so the rule that asks for it is not asked."""
     if source.entity != "receipt":
-        mapped, problems = map_records(bronze, source, ENTITY_FIELDS[source.entity])
+        mapped, problems = map_records(bronze, source, FIELDS[source.entity])
         return with_violations(mapped, (), problems).select("_file", "_row", REJECTED)
     branches = bronze.sparkSession.createDataFrame([], _NO_BRANCHES)
     judged = lines.with_marks(lines.to_lines(bronze, source, branches))
