@@ -140,8 +140,8 @@ def test_another_owner_in_conf_touches_nothing_but_open_exceptions(
         "responsible:\n"
         "  - when: {rules: [product_unknown]}\n"
         "    owner: assortment\n"
-        "    due: 36 hours\n"
-        "    escalate: [{to: buying, after: 1 day}, {to: board, after: 3 days}]\n"
+        "    due: 48 hours\n"
+        "    escalate: [{to: buying, after: 2 days}, {to: board, after: 96 hours}]\n"
     )
     changed = replace(chain, conf_dir=tmp_path / "conf")
     reasons = {result.step: result.reason for result in changed.run() if result.status == "done"}
@@ -151,12 +151,17 @@ def test_another_owner_in_conf_touches_nothing_but_open_exceptions(
     assert [[row[name] for name in names] for row in exceptions(chain)] == [[row[name] for name in names] for row in before]
     for row in exceptions(chain):
         assert (row["owner"], row["escalate_to"]) == ("assortment", "buying")
-        assert row["due_at"] - row["opened_at"] == timedelta(hours=36)
+        assert row["due_at"] - row["opened_at"] == timedelta(days=2)
         assert [(level["to"], level["at"] - row["due_at"]) for level in row["escalations"]] == [
-            ("buying", timedelta(days=1)), ("board", timedelta(days=3))
+            ("buying", timedelta(days=2)), ("board", timedelta(days=4))
         ]  # fmt: skip
 
-    for days, expected in ((1, "none"), (2, "level 0  "), (4, "level 1  "), (6, "level 2  ")):
+    for days, expected in (
+        (2, "none"),
+        (3, "level 0  "),
+        (5, "level 1  "),
+        (7, "level 2  "),
+    ):  # at midnight, whenever it was opened
         day = (exceptions(chain)[0]["opened_at"] + timedelta(days=days)).date()
         assert tell(changed, "overdue", "--as-of", str(day)) == 0
         said = capsys.readouterr().out

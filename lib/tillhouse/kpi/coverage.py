@@ -66,7 +66,8 @@ def beside(figures: DataFrame, told: DataFrame, by: Sequence[str]) -> DataFrame:
     joined = left.join(right, on=same, how="full_outer" if by else "left")
     keys = [F.coalesce(f"figures.{name}", f"told.{name}").alias(name) for name in by]
     measured = [F.col(f"figures.{name}") for name in figures.columns if name not in by]
-    return joined.select(*keys, *measured, *(F.col(f"told.{name}") for name in OF_DAYS)).orderBy(*by)
+    rows = joined.select(*keys, *measured, *(F.col(f"told.{name}") for name in OF_DAYS))
+    return rows.orderBy(*by) if by else rows
 
 
 def _same(name: str) -> Column:
