@@ -16,8 +16,9 @@ from pyspark.sql import SparkSession
 
 from tests.conftest import Chain
 from tests.sources.mappings import source
-from tillhouse import cli
+from tillhouse import cli, pipeline
 from tillhouse.bronze import files
+from tillhouse.errors import HeldError
 from tillhouse.ops import gate
 from tillhouse.ops.gate import Facts
 from tillhouse.sources.policy import Check
@@ -86,6 +87,20 @@ def test_a_file_that_waits_for_a_decision_is_looked_at_in_every_run() -> None:
     for status, again in (("held", True), ("refused", True), ("rejected", True), ("loaded", False), ("duplicate", False)):
         found = files.news([item.delivery], {item.delivery.key: files.Seen(status, None)})
         assert bool(found) == again, status
+
+
+def test_only_the_last_step_ends_with_exit_code_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each step is a job of its own, the steps after a held file have to work for all other files."""
+
+    monkeypatch.setattr(gate, "held_files", lambda store: [{"path": "till/a.csv", "reason": "why"}])
+    run: Any = SimpleNamespace(store=None)
+    for name in ("bronze", "silver", "gold"):
+        pipeline.check_held(run, pipeline.select(only=name))
+    for steps in (pipeline.select(only="kpi"), pipeline.STEPS):
+        with pytest.raises(HeldError) as error:
+            pipeline.check_held(run, steps)
+        assert error.value.exit_code == 3
+        assert "files are held and not published (1):\n  till/a.csv: why\nEverything else is published." in str(error.value)
 
 
 def test_the_same_content_under_another_name_is_held_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +175,7 @@ def test_a_held_file_leaves_what_is_published_and_flows_when_it_is_waived(
 
     assert tell("run", "--report", str(tmp_path / "report.json")) == 3
     said = capsys.readouterr().err
-    assert f"HeldError: 1 delivered files are held and not published:\n  {LATER}: file_share_rejected: " in said
+    assert f"HeldError: files are held and not published (1):\n  {LATER}: file_share_rejected: " in said
     assert "1 of 2 records are kept out (50.00%), stop above 20.00%. Rule: quality in conf/sources/corner_till.yml." in said
     assert json.loads((tmp_path / "report.json").read_text())["status"] == "held"
     assert {table.full_name: store.version(table) for table in PUBLISHED} == versions
@@ -185,7 +200,7 @@ def test_a_held_file_leaves_what_is_published_and_flows_when_it_is_waived(
     day = store.read(gold.KPI_BRANCH_DAY).where("business_date = '2025-03-04'").collect()
     assert [(row["revenue"], row["receipts"], row["open_exceptions"]) for row in day] == [(Decimal("3.49"), 1, 1)]
     assert [row["status"] for row in store.read(silver.EXCEPTION).where(of_file).collect()] == ["waived"]
-    assert gate.held_files(store).isEmpty()
+    assert gate.held_files(store) == []
     in_two = store.read(silver.EXCEPTION).where("rule = 'register_in_two_branches'").orderBy("branch_id").collect()
     assert [(row["branch_id"], str(row["business_date"]), row["amount"]) for row in in_two] == [
         ("B07", "2025-03-03", Decimal("14.79")),  # with the deposit

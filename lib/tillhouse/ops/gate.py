@@ -171,16 +171,16 @@ def _export_times(spark: SparkSession, source: Source, items: Sequence[Inspectio
 
 def check(run: Run) -> None:
     """Raises HeldError if files are held: what they feed is not published, everything else is."""
-    held = held_files(run.store).select("path", "reason").orderBy("path").collect()
+    held = held_files(run.store)
     if held:
         told = "\n".join(f"  {row['path']}: {row['reason']}" for row in held)
         raise HeldError(
-            f"{len(held)} delivered files are held and not published:\n{told}\nEverything else is published. What these "
+            f"files are held and not published ({len(held)}):\n{told}\nEverything else is published. What these "
             "files would change is in gold and kpi as it was published last."
         )
 
 
-def held_files(store: Store) -> DataFrame:
-    """Rows of ops.file_ledger of files that wait for a decision; the newest delivery of a path decides."""
-    newest = newest_of_paths(store.read(ops.FILE_LEDGER))
-    return newest.where("status = 'held'")
+def held_files(store: Store) -> list[dict[str, str]]:
+    """Files that wait for a decision, with the reason; the newest delivery of a path decides."""
+    newest = newest_of_paths(store.read(ops.FILE_LEDGER)).where("status = 'held'")
+    return [row.asDict() for row in newest.select("source", "path", "reason").orderBy("path").collect()]

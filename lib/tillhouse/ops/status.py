@@ -75,7 +75,7 @@ def read(store: Store, now: datetime | None = None) -> dict[str, Any]:
         "lake": store.lake,
         "runs": _rows(runs.orderBy(F.col("started_at").desc()).limit(RUNS)),
         "files": _rows(files.orderBy("source", "status")),
-        "held": _rows(gate.held_files(store).select("source", "path", "reason").orderBy("path")),
+        "held": gate.held_files(store),
         "deliveries": _rows(deliveries.orderBy("source", "status")),
         "audit": _rows(newest.select("step", "source", "measure", "_last.*").orderBy("step", "source", "measure")),
         "coverage": _rows(coverage.orderBy("currency")),
