@@ -39,7 +39,6 @@ def run(
 
     ``gate`` holds files back that must not be published yet; they are not loaded, and the next run asks it again.
 
-
     The ledger is written last. What a killed run has left behind is known by its run, which the ledger does not name, and
     is taken back first; then its files are new again. So are files whose records a table has lost.
 

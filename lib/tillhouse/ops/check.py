@@ -20,6 +20,7 @@ from tillhouse.config import Config
 from tillhouse.errors import ConfigError
 from tillhouse.gold import facts
 from tillhouse.ops.memory_store import MemoryStore
+from tillhouse.quality.duties import Duties
 from tillhouse.silver import step
 from tillhouse.sources.model import Source
 from tillhouse.sources.readers import read_records
@@ -118,7 +119,8 @@ def _trial(spark: SparkSession, loaded: Loaded, branches: Sequence[str] = ()) ->
     store.overwrite(ops.FILE_LEDGER, ingest.ledger_rows(spark, [item for item, _ in loaded], RUN_ID, _AT))
     if branches:
         store.overwrite(silver.BRANCH, spark.createDataFrame(_assumed(branches, loaded[0][0]), silver.BRANCH.struct))
-    step.run(store, list(sources.values()), secrets.token_bytes(32), RUN_ID, _AT, since=None)
+    declared = list(sources.values())
+    step.run(store, declared, secrets.token_bytes(32), RUN_ID, _AT, since=None, duties=Duties((), declared))
     return store
 
 
