@@ -15,7 +15,7 @@ from tillhouse.config import read_model
 from tillhouse.pull.model import Connector
 from tillhouse.pull.pull import check_target, load_connector, pull
 from tillhouse.sources.model import Source
-from tillhouse.sources.readers import read_records
+from tillhouse.sources.readers import decide_columns, read_records
 
 LIBRARY = ROOT / "conf" / "library"
 SOURCES = [read_model(Source, path) for path in sorted(LIBRARY.glob("*.yml"))]
@@ -23,7 +23,7 @@ SOURCES = [read_model(Source, path) for path in sorted(LIBRARY.glob("*.yml"))]
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    for name in ("SHOPIFY_TOKEN", "SQUARE_TOKEN", "NO_PROXY"):
+    for name in ("SHOPIFY_TOKEN", "SQUARE_TOKEN", "HUBSPOT_TOKEN", "NO_PROXY"):
         monkeypatch.setenv(name, "127.0.0.1" if name == "NO_PROXY" else SECRET)
     with serve() as api:
         yield api
@@ -91,3 +91,47 @@ def test_orders_of_square_are_asked_for_by_a_cursor_in_the_body(api: Api, tmp_pa
         ("POST", f"Bearer {SECRET}", 500)
     }
     assert read(tmp_path) == [("square_orders_api", 2), ("square_orders_api", 1)]
+
+
+CUSTOMER = {
+    "id": 501, "email": "ada@example.com", "phone": None, "first_name": "Ada", "last_name": "Muster",
+    "created_at": "2026-10-01T10:00:00+02:00", "updated_at": "2026-10-03T10:00:00+02:00", "orders_count": 2,
+    "default_address": {"company": None, "address1": "Weg 1", "zip": "10115", "city": "Berlin", "country_code": "DE"},
+    "email_marketing_consent": {
+        "state": "subscribed", "opt_in_level": "confirmed_opt_in", "consent_updated_at": "2026-10-01T10:00:00+02:00",
+    },
+    "sms_marketing_consent": None,
+}  # fmt: skip
+CONTACT = {
+    "id": "9001", "createdAt": "2026-10-01T10:00:00.000Z", "updatedAt": "2026-10-03T10:00:00.000Z", "archived": False,
+    "properties": {"email": "ada@example.com", "firstname": "Ada", "hs_email_optout": "false", "hs_legal_basis": None},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "page", "columns"),
+    [
+        (
+            "shopify_customers",
+            {"customers": [CUSTOMER]},
+            {"id": "501", "default_address/zip": "10115", "email_marketing_consent/state": "subscribed"},
+        ),
+        (
+            "hubspot_contacts",
+            {"results": [CONTACT], "paging": {"next": {"after": "9002", "link": "https://api.hubapi.com/x"}}},
+            {"id": "9001", "properties/email": "ada@example.com", "properties/hs_email_optout": "false"},
+        ),
+    ],
+)
+def test_contacts_come_with_their_consent_in_columns_that_the_mapping_names(
+    api: Api, tmp_path: Path, name: str, page: dict[str, object], columns: dict[str, str]
+) -> None:
+    api.in_turn(Told(json.dumps(page).encode()), Told(json.dumps({**page, "paging": {}}).encode()))
+    pull(at(api, name), str(tmp_path), Time().clock, lambda *_, **__: None)
+    assert {found for found, _ in read(tmp_path)} == {f"{name}_api"}
+    [mapping] = [one for one in SOURCES if one.name == f"{name}_api"]
+    records = read_records(next(tmp_path.rglob("*.jsonl")).read_bytes(), mapping)
+    [row] = records.table.to_pylist()
+    assert columns.items() <= row.items()
+    named = {decision.column: decision.field for decision in decide_columns(records, mapping) if decision.decision == "mapped"}
+    assert columns.keys() <= named.keys()
