@@ -142,6 +142,14 @@ def test_the_next_pull_asks_for_what_has_changed_since_the_highest_time_seen(api
     assert api.queries("status") == ["any"] * 4
 
 
+def test_a_record_of_the_future_does_not_hide_what_comes_before_it(api: Api, tmp_path: Path) -> None:
+    api.in_turn(page({"orders": [{"id": 1, "updated_at": "2099-01-01T00:00:00Z"}]}))
+    asks = connector(api, since={"parameter": "updated_at_min", "field": "updated_at"})
+    for seconds in (0, 60):
+        go(asks, tmp_path, Time(seconds))
+    assert api.queries("updated_at_min") == [None, "2026-11-22T19:00:00Z"]
+
+
 def test_an_overlap_asks_again_for_what_may_have_become_visible_late(api: Api, tmp_path: Path) -> None:
     api.in_turn(page({"orders": RECORDS}))
     asks = connector(api, since={**SINCE, "overlap_seconds": 90})

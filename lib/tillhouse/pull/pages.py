@@ -194,6 +194,12 @@ def later(one: str | None, other: str | None, since: Since) -> str | None:
     return max(known, key=Decimal if since.kind == "number" else datetime.fromisoformat, default=None)
 
 
+def earlier(text: str, pulled: str) -> str:
+    """An instant, or the time at which a pull began if that is earlier."""
+    began = datetime.strptime(f"{pulled}+0000", "%Y%m%dT%H%M%S%z")
+    return text if datetime.fromisoformat(text) < began else began.isoformat().replace("+00:00", "Z")
+
+
 def less_overlap(text: str, since: Since) -> str:
     """The value that is asked for: some seconds earlier where records become visible late."""
     if not since.overlap_seconds:

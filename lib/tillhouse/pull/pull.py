@@ -12,7 +12,7 @@ from tillhouse.errors import ConfigError, SourceError
 from tillhouse.pull.client import Client, Clock, RefusedError, Request
 from tillhouse.pull.landing import Landing, State, Unfinished
 from tillhouse.pull.model import Connector
-from tillhouse.pull.pages import Page, later, less_overlap, order_of, read_page, with_value
+from tillhouse.pull.pages import Page, earlier, later, less_overlap, order_of, read_page, with_value
 from tillhouse.sources.model import Source
 from tillhouse.strict import did_you_mean
 
@@ -135,8 +135,12 @@ class _Pull:
         return Result(name, *counted, requests=self._client.requests)
 
     def _ended(self, state: State, done: Unfinished) -> State:
+        """Where the next pull begins; never after the begin of this one, or a record of the future would hide all others."""
         rule = self._connector.since
-        return State(later(state.since, done.highest, rule)) if rule is not None else State()
+        if rule is None:
+            return State()
+        highest = later(state.since, done.highest, rule)
+        return State(highest if highest is None or rule.kind == "number" else earlier(highest, done.pulled))
 
     def _begin(self, state: State) -> Unfinished:
         """A new pull: what it asks for stays the same until it is complete."""
