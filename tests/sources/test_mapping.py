@@ -145,6 +145,11 @@ NUMBERS: dict[str, tuple[Locale, dict[str, str | None]]] = {
 }
 
 
+def test_several_texts_in_one_cell_are_told_apart(spark: SparkSession) -> None:
+    cases = {" 0171 1; 0172 2 ;;0171 1": ["0171 1", "0172 2"], "0": ["0"], " ; ": None, "a.b": ["a.b"]}
+    assert dict(zip(cases, evaluated(spark, list(cases), mapping._parted(F.col("written"), ";")), strict=True)) == cases
+
+
 def test_a_number_is_read_as_its_locale_says_or_not_at_all(spark: SparkSession) -> None:
     wrong: dict[tuple[str, str], Any] = {}
     for name, (locale, cases) in NUMBERS.items():

@@ -67,8 +67,9 @@ class Checked:
     @property
     def records(self) -> dict[Table, pa.Table]:
         """What the file tells, where it is no receipts."""
-        aside = (silver.EXCEPTION, silver.RECEIPT_VERSION)
-        own = {table: _of_source(rows, self.source) for table, rows in self.tables.items() if table not in aside}
+        judgements = (silver.EXCEPTION.name, "_version")
+        kept = {table: rows for table, rows in self.tables.items() if not table.name.endswith(judgements)}
+        own = {table: _of_source(rows, self.source) for table, rows in kept.items()}
         return {table: rows for table, rows in own.items() if rows.num_rows}
 
 
