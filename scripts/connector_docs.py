@@ -97,4 +97,11 @@ INTRODUCTION = (
     "has "
     "some to copy. An unknown, missing or mistyped key is an error that names file, key and what is allowed. What happens when "
     "something fails is in [operations](operations.md#pulling-from-apis).",
+    "To connect an API that nobody has connected yet:",
+    "1. write `conf/connectors/<connector>.yml`: `url`, where the credential is, where the records are in a page, how pages "
+    "follow each other; and put the credential there;\n"
+    "2. `tillhouse pull NAME --sample FILE` writes the first page to a file and does no more;\n"
+    "3. `tillhouse source profile FILE` proposes a mapping of it; let its `file_pattern` match the connector's `target`, and go "
+    "through it with [the mapping language](sources.md);\n"
+    "4. `tillhouse pull NAME`, then `tillhouse source check` with the mapping and one of the files, then `tillhouse run`.",
 )

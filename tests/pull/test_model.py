@@ -160,6 +160,23 @@ def test_an_api_that_fails_does_not_keep_the_others_from_being_pulled(
     assert {asked.path for asked in api.asked} == {"/orders.json", "/broken.json"}
 
 
+def test_a_first_page_can_be_looked_at_before_there_is_a_mapping(
+    conf: Path, api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (conf / "sources" / "shop.yml").unlink()
+    api.answer = lambda _: page({"orders": [{"id": 1, "price": "2.50"}]}, Link=f'<{api.url}/orders.json?page=2>; rel="next"')
+    call = ["pull", "orders", "--conf-dir", str(conf), "--landing", str(conf / "landing")]
+    assert cli.main(call) == 2
+    assert cli.main([*call, "--sample", str(tmp_path / "first.jsonl")]) == 0
+    assert (tmp_path / "first.jsonl").read_text("utf-8") == '{"id": 1, "price": "2.50"}\n'
+    assert len(api.asked) == 1
+    assert cli.main([*call, "--sample", str(tmp_path / "first.jsonl")]) == 2
+    assert cli.main(["pull", "--conf-dir", str(conf), "--sample", "x"]) == 2
+    assert "--since and --sample go with the name of one connector" in capsys.readouterr().err
+    assert not (conf / "landing" / "_pull").exists()
+    assert cli.main(["source", "profile", str(tmp_path / "first.jsonl")]) in (0, 1)
+
+
 def test_a_landing_area_that_is_no_folder_here_is_refused(conf: Path, api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     for landing, told in (("s3a://bucket/landing", "tillhouse pull writes to a folder"), (str(conf / "no"), "no such folder")):
         assert cli.main(["pull", "orders", "--conf-dir", str(conf), "--landing", landing]) == 2

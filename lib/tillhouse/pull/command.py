@@ -9,7 +9,7 @@ from pathlib import Path
 from tillhouse.config import load_config
 from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.pull.client import Clock
-from tillhouse.pull.pull import Result, Tell, load_connectors, pull
+from tillhouse.pull.pull import Result, Tell, load_connectors, pull, sample
 
 Say = Callable[[str], None]
 
@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--landing", help="where exports are delivered; wins over TILLHOUSE_LANDING and lake.yml")
     parser.add_argument("--since", metavar="VALUE", help="begin again there: a time such as 2026-01-01T00:00:00Z, or a number")
+    parser.add_argument(
+        "--sample", type=Path, metavar="FILE", help="write the first page to a file and do no more, before there is a mapping"
+    )
 
 
 def run(given: argparse.Namespace, clock: Clock, tell: Tell, say: Say, complain: Say) -> int:
@@ -29,10 +32,15 @@ def run(given: argparse.Namespace, clock: Clock, tell: Tell, say: Say, complain:
     Raises:
         ConfigError: conf, a credential or the call is wrong; nothing was pulled.
     """
+    if (given.since or given.sample) and len(given.names) != 1:
+        raise ConfigError("--since and --sample go with the name of one connector")
+    if given.sample is not None:
+        [connector] = load_connectors(given.conf_dir, given.names, sources=None)
+        count = sample(connector, given.sample, clock)
+        say(f"wrote {count:,} records to {given.sample}; now: tillhouse source profile {given.sample}")
+        return 0
     config = load_config(given.conf_dir, landing=given.landing)
     connectors = load_connectors(given.conf_dir, given.names, config.sources)
-    if given.since is not None and len(connectors) != 1:
-        raise ConfigError("--since goes with the name of one connector")
     for connector in connectors:
         connector.credentials()
     failed = 0

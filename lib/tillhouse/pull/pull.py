@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tillhouse.config import fingerprint, read_model
+from tillhouse.config import read_model
 from tillhouse.errors import ConfigError, SourceError
-from tillhouse.pull.client import Client, Clock, RefusedError, Request
+from tillhouse.pull.asking import asked_of, begin, following_of, request_after
+from tillhouse.pull.client import Client, Clock, RefusedError
 from tillhouse.pull.landing import Landing, State, Unfinished
 from tillhouse.pull.model import Connector
-from tillhouse.pull.pages import Page, earlier, later, less_overlap, order_of, read_page, with_value
+from tillhouse.pull.pages import Page, earlier, later, order_of, read_page
 from tillhouse.sources.model import Source
 from tillhouse.strict import did_you_mean
 
@@ -30,8 +31,8 @@ class Result:
     requests: int
 
 
-def load_connectors(conf_dir: Path, names: Sequence[str], sources: Sequence[Source]) -> list[Connector]:
-    """The connectors of those names, or all of ``conf/connectors``; each writes what one source reads.
+def load_connectors(conf_dir: Path, names: Sequence[str], sources: Sequence[Source] | None) -> list[Connector]:
+    """The connectors of those names, or all of ``conf/connectors``; each writes what one of the sources, if given, reads.
 
     Raises:
         ConfigError: anything is wrong with one of them.
@@ -44,8 +45,8 @@ def load_connectors(conf_dir: Path, names: Sequence[str], sources: Sequence[Sour
         if name not in paths:
             raise ConfigError(f"no connector named {name!r}{did_you_mean(name, paths)}; {folder} has: {', '.join(paths)}")
     connectors = [load_connector(paths[name]) for name in dict.fromkeys(names or paths)]
-    for connector in connectors:
-        check_target(connector, sources)
+    for connector in connectors if sources is not None else ():
+        check_target(connector, sources or ())
     return connectors
 
 
@@ -93,6 +94,21 @@ def pull(connector: Connector, landing: str, clock: Clock, tell: Tell, since: st
         client.close()
 
 
+def sample(connector: Connector, file: Path, clock: Clock) -> int:
+    """The records of the first page in a file, for ``tillhouse source profile``: no mapping is needed, nothing is remembered."""
+    if file.exists():
+        raise ConfigError(f"{file} exists; name another file")
+    client = Client(connector, clock)
+    try:
+        request = request_after(begin(connector, None, clock.utc()), connector)
+        page = read_page(client.ask(client.same_host(request)), connector)
+    finally:
+        client.close()
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{line}\n" for line in page.lines), "utf-8", newline="\n")
+    return len(page.lines)
+
+
 def _checked(since: str, connector: Connector) -> str:
     if connector.since is None:
         raise ConfigError(f"--since: {connector.conf_file} has no key since; it pulls all records each time")
@@ -109,12 +125,11 @@ class _Pull:
         self._connector, self._client, self._landing, self._clock, self._tell = connector, client, landing, clock, tell
         self._deadline = clock.monotonic() + connector.limits.minutes * 60
         self._bytes = 0
-        self._asked = fingerprint(connector.url, connector.parameters, connector.body, connector.records, connector.paging)
 
     def run(self, since: str | None) -> Result:
         state, name = self._landing.read_state() if since is None else State(since), self._connector.name
-        resumed = state.unfinished if state.unfinished and state.unfinished.asked == self._asked else None
-        before = done = resumed or self._begin(state)
+        resumed = state.unfinished if state.unfinished and state.unfinished.asked == asked_of(self._connector) else None
+        before = done = resumed or begin(self._connector, state.since, self._clock.utc())
         if resumed is not None:
             self._tell("pull goes on", connector=name, pulled=resumed.pulled, after_page=resumed.page)
         is_complete = False
@@ -126,7 +141,7 @@ class _Pull:
                 if done is not resumed:
                     raise
                 self._tell("the API does not know the cursor of the last pull any more; all of it again", connector=name)
-                before = done = self._begin(state)
+                before = done = begin(self._connector, state.since, self._clock.utc())
                 continue
             done, is_complete = self._with(page, done)
             self._landing.write_state(self._ended(state, done) if is_complete else State(state.since, done))
@@ -141,16 +156,6 @@ class _Pull:
             return State()
         highest = later(state.since, done.highest, rule)
         return State(highest if highest is None or rule.kind == "number" else earlier(highest, done.pulled))
-
-    def _begin(self, state: State) -> Unfinished:
-        """A new pull: what it asks for stays the same until it is complete."""
-        now, rule = self._clock.utc(), self._connector.since
-        since = state.since
-        if rule is not None:
-            first = order_of(rule.first, rule, self._connector) if rule.first else None
-            since = less_overlap(since, rule) if since is not None else first
-        until = now.isoformat(timespec="seconds").replace("+00:00", "Z") if rule and rule.until_parameter else None
-        return Unfinished(self._asked, now.strftime("%Y%m%dT%H%M%S"), since, until)
 
     def _within_limits(self, pages: int) -> None:
         limits = self._connector.limits
@@ -167,36 +172,13 @@ class _Pull:
                 )
 
     def _ask(self, done: Unfinished) -> Page:
-        answer = self._client.ask(self._client.same_host(self._request(done)))
+        answer = self._client.ask(self._client.same_host(request_after(done, self._connector)))
         self._bytes += len(answer.content)
         return read_page(answer, self._connector)
 
-    def _request(self, done: Unfinished) -> Request:
-        """What leads to the next page."""
-        paging, rule = self._connector.paging, self._connector.since
-        if done.next is not None and paging.style in ("link", "next_url"):
-            return Request(done.next)
-        added: dict[str, str] = {}
-        if rule is not None and done.since is not None:
-            added[rule.parameter] = done.since
-        if rule is not None and rule.until_parameter is not None and done.until is not None:
-            added[rule.until_parameter] = done.until
-        if paging.parameter is not None and (done.next is not None or paging.style != "cursor"):
-            added[paging.parameter] = done.next if done.next is not None else str(self._first())
-        if self._connector.body is None:
-            return Request(self._connector.url, {**self._connector.parameters, **added})
-        body = self._connector.body
-        for place, text in added.items():
-            body = with_value(body, place, text)
-        return Request(self._connector.url, self._connector.parameters, body)
-
-    def _first(self) -> int:
-        paging = self._connector.paging
-        return paging.first if paging.first is not None else (1 if paging.style == "page" else 0)
-
     def _with(self, page: Page, done: Unfinished) -> tuple[Unfinished, bool]:
         """Put the page into the landing area; what is done then, and whether it was the last."""
-        following = self._following(page, done)
+        following = following_of(page, done, self._connector)
         mark = _mark(following) if following is not None else None
         content = _mark("\n".join(page.lines))
         is_again = self._connector.paging.style in ("page", "offset") and page.lines and content == done.last
@@ -216,16 +198,6 @@ class _Pull:
         seen = done.seen if mark is None else (*done.seen, mark)
         done = replace(done, page=done.page + 1, next=following, highest=highest, seen=seen, last=content)
         return done, following is None
-
-    def _following(self, page: Page, done: Unfinished) -> str | None:
-        """The cursor, address or number of the page that follows; None after the last one."""
-        paging = self._connector.paging
-        if paging.style not in ("page", "offset"):
-            return page.next
-        if not page.lines or (paging.size is not None and len(page.lines) < paging.size):
-            return None
-        here = int(done.next) if done.next is not None else self._first()
-        return str(here + (1 if paging.style == "page" else len(page.lines)))
 
 
 def _mark(text: str) -> str:
