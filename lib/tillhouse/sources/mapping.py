@@ -288,9 +288,8 @@ def _origin(origin: model.Column | model.Case, find: Find) -> Column:
 def _parted(text: Column, separator: str | None) -> Column:
     """The texts of a field of several, each once; NULL where there is none."""
     marks = f"[{_BETWEEN}]" if separator is None else f"[{_BETWEEN}]|{re.escape(separator)}"
-    parts = F.transform(
-        F.split(text, marks), lambda part: F.trim(part)
-    )  # F.trim alone would take a part's index for what to trim
+    # Given F.trim itself, transform would hand it a part's index as the characters to take off.
+    parts = F.transform(F.split(text, marks), lambda part: F.trim(part))  # noqa: PLW0108
     given = F.array_distinct(F.filter(parts, lambda part: part != ""))
     return F.when(F.size(given) > 0, given)
 
