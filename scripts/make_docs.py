@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -20,8 +21,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import connector_docs
 from pydantic import BaseModel
 
-from tillhouse.config import LakeFile, ProductRules
+from tillhouse.config import LakeFile
 from tillhouse.kpi import metrics
+from tillhouse.products.rules import Bundles, ChannelPrices, ProductRules, ReusedNumbers
 from tillhouse.quality import rules
 from tillhouse.quality.duties import Duty, Escalation, ExceptionsFile, Match
 from tillhouse.sources import entities as kinds
@@ -161,6 +163,7 @@ LINE_TYPES = {
     "PREPAYMENT_RECEIVED": "a payment in advance",
     "PREPAYMENT_SETTLED": "such a payment used up",
     "CASH_MOVE": "cash without a sale: float, drop, withdrawal, difference",
+    "COMPONENT": "what is in a set, told by the till beside the set's own line; its amount is part of the set's and counts 0",
     "CATEGORY": "the total of a category, from a source without lines",
     "TOTAL": "the total of a receipt, from a source without lines",
 }
@@ -200,6 +203,13 @@ spreading; the discount's own line stays there with `is_revenue` false, so that 
 revenue. Without goods to lower it remains revenue itself. On returned goods a discount lowers the refund.
 `discount_amount` holds both these lines and the discounts that an export has already taken off the line; it is positive
 on sales and negative on returns.
+
+**Sets.** A set (bundle, menu) is one line as the till writes it, or becomes lines of its components, as
+`conf/products.yml` says. Then its own line stays in `gold.fct_sale_line` with `bundle_role` set and `is_revenue` false,
+and the components follow with `bundle_role` component, `parent_line_number`, and together its amounts to the cent, in
+proportion to their list prices: a set of 9.98 with parts of 8.00 and 4.00 gives 6.65 and 3.33. So revenue is counted
+once, and `items` counts the components. A discount on the set is divided in the same way, and so is its VAT, which the
+till tells for the set as a whole. What a till tells about the components beside the set (lines of type COMPONENT) is never added.
 
 **Voids inside a receipt** are netted first. A void takes back lines of the same article and direction; where nothing
 remains, the lines are marked `is_voided` and are neither sold nor returned. All of them stay in the lake and in the
@@ -312,7 +322,39 @@ OTHER_RULES = {
         "receipt",
         "Two files deliver the receipt with different contents and nothing orders them.",
     ),
-    "product_unknown": ("warning", "product", "A product is sold for which no master data was delivered."),
+    "product_unknown": (
+        "warning",
+        "product",
+        "A product is sold for which no master data was delivered, or that no lookup finds. Listed once, with the amount sold.",
+    ),
+    "product_ambiguous": (
+        "warning",
+        "product",
+        "What a line calls its product stands for several products on the line's day. It is counted as none of them.",
+    ),
+    "category_unknown": (
+        "warning",
+        "product_group or product",
+        "A line without a product, or the master data of a product, names a category that stands for no product group.",
+    ),
+    "product_number_reused": (
+        "warning",
+        "product",
+        "From one delivery to the next a product number has another name, and another product group or price.",
+    ),
+    "variant_circle": ("warning", "product", "The chain of `variant_of` leads round in a circle."),
+    "variant_parent_unknown": ("warning", "product", "A product is a variant of one without master data."),
+    "bundle_not_divided": (
+        "warning",
+        "product",
+        "A set is to be divided, and what is in it, or the master data of a component, is missing: it stays one line.",
+    ),
+    "price_differs_between_channels": (
+        "warning",
+        "price",
+        "A product costs more in one channel than in another at the same time and place. Of each two channels the newest days "
+        "count on which both have a price; the amount is the difference.",
+    ),
 }
 
 
@@ -427,7 +469,14 @@ CONF_MODELS: dict[str, tuple[type[BaseModel], str]] = {
         LakeFile,
         "Where the data lies: paths or URIs. The command line wins over the environment, the environment over this file.",
     ),
-    "products.yml": (ProductRules, "Which lines count as one item whatever their quantity."),
+    "products.yml": (
+        ProductRules,
+        "Which lines count as one item whatever their quantity, how lines find their product, and what becomes of sets. "
+        "[Products of several systems](products.md) shows it by example.",
+    ),
+    "bundles": (Bundles, "Below `bundles` in products.yml. Which sets are divided; `keep` goes before `explode`."),
+    "channel_prices": (ChannelPrices, "Below `channel_prices` in products.yml."),
+    "reused_numbers": (ReusedNumbers, "Below `reused_numbers` in products.yml."),
     "exceptions.yml": (
         ExceptionsFile,
         "Who answers for which exception, until when, and who hears of it after that. The file may be missing; an example stands "
@@ -445,6 +494,7 @@ SCALARS = {
     str: "text",
     int: "whole number",
     float: "number",
+    Decimal: "number",
     bool: "`true`, `false`",
     date: "date",
     Any: "anything",
@@ -475,6 +525,9 @@ SEE: dict[type[BaseModel], str] = {
     Duty: "a-duty",
     Match: "meant-exceptions",
     Escalation: "a-level-of-escalation",
+    Bundles: "bundles",
+    ChannelPrices: "channel_prices",
+    ReusedNumbers: "reused_numbers",
 }
 
 MEANINGS: dict[type[BaseModel], dict[str, str]] = {
@@ -703,6 +756,28 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "counted_by_line": "Product groups whose lines count as one item each, by level.",
         "piece_units": "Units that mean pieces, in any case. A line with another unit counts as one item; a line without "
         "unit is in pieces.",
+        "systems": "Sources that share their product and category names, as `source: name of the system`; a source that is not "
+        "named is a system of its own.",
+        "lookup": "For a system, how lines find their product, in this order: `product_id` (`product_ref` is the chain's own "
+        "number), `sku`, `vendor_id` (`product_ref` in the references of that kind), `gtin` (in references and master "
+        "data). The first that finds something on the line's day counts. Systems not named: `[product_id]`.",
+        "bundles": "What becomes of sets.",
+        "channel_prices": "From when on different prices are exceptions.",
+        "reused_numbers": "When a product number seems to stand for another article.",
+    },
+    Bundles: {
+        "rule": "`keep`: a set is the one line that the till writes. `explode`: it becomes lines of its components.",
+        "explode": "Products and product groups whose sets are exploded whatever `rule` says, by column of the product.",
+        "keep": "Those whose sets are kept; it goes before `explode`.",
+    },
+    ChannelPrices: {
+        "above_share": "Differences up to this share of the lower price are none; 0.05 is 5 %.",
+        "above_amount": "Differences up to this amount are none.",
+    },
+    ReusedNumbers: {
+        "name_similarity_below": "Share of the name that stays, from 0 to 1; less makes it another name (Levenshtein distance).",
+        "price_change_above": "Change of the list price as a share of the old one; more, or another product group, "
+        "makes it another article.",
     },
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ JOBS = sorted((ROOT / "jobs").glob("*.py"))
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 
 LAYERS = ("bronze", "silver", "identity", "gold", "kpi")
-SHARED = ("config", "errors", "faults", "keys", "money", "quality", "session", "sources", "store", "strict", "tables")
+SHARED = ("config", "errors", "faults", "keys", "money", "products", "quality", "session", "sources", "store", "strict", "tables")
 BEFORE = ("pull",)  # writes what the first layer reads; no layer knows it
 KNOW_LAYERS = ("pipeline", "cli", "ops")
 
@@ -193,7 +193,7 @@ def test_a_step_declares_every_table_that_its_layer_touches(config: Config, step
     assert {table for method, table in calls if method in WRITING} <= writes
 
 
-READING = ("read", "register", "version", "exists", "has_news", "changes", "touched")
+READING = ("read", "read_before", "register", "version", "exists", "has_news", "changes", "touched")
 WRITING = ("overwrite", "append", "replace", "remove")
 
 
@@ -287,7 +287,7 @@ def test_money_is_decimal_and_an_amount_is_in_cents(table: Table) -> None:
     types = {column.name: column.type for column in make_docs.to_columns(table)}
     amounts = {name: kind for name, kind in types.items() if name.endswith(("_amount", "_price")) or name in money}
     assert {name: kind for name, kind in amounts.items() if not kind.startswith("DECIMAL")} == {}
-    ratios = {"average_basket", "revenue_per_customer", "unit_price"}
+    ratios = {"average_basket", "revenue_per_customer", "unit_price", "list_price"}
     readings = {name for name in amounts if name.startswith("_") or table is silver.RECEIPT_VERSION}
     assert {name: kind for name, kind in amounts.items() if name not in ratios | readings and kind != "DECIMAL(18,2)"} == {}
 

@@ -9,13 +9,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from tillhouse.errors import ConfigError
+from tillhouse.products.rules import ProductRules
 from tillhouse.quality.duties import Duties, ExceptionsFile
 from tillhouse.sources.model import Source
 from tillhouse.strict import StrictModel, did_you_mean
@@ -31,13 +32,6 @@ class LakeFile(StrictModel):
     landing: str
     token_key_file: str | None = None
     time_travel_days: int = Field(default=30, ge=7, le=3650, strict=True)
-
-
-class ProductRules(StrictModel):
-    """``conf/products.yml``: which lines are counted as one item whatever their quantity."""
-
-    counted_by_line: dict[Literal["category_l1", "category_l2", "category_l3"], tuple[str, ...]] = Field(default_factory=dict)
-    piece_units: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +54,11 @@ class Config:
 
     def sources_of(self, entity: str) -> tuple[Source, ...]:
         return tuple(source for source in self.sources if source.entity == entity)
+
+    @property
+    def entities(self) -> frozenset[str]:
+        """What the records of the sources are about."""
+        return frozenset(source.entity for source in self.sources)
 
     def source(self, name: str) -> Source:
         for source in self.sources:
@@ -211,7 +210,7 @@ def load_config(conf_dir: Path, lake: str | None = None, vault: str | None = Non
         landing=landing or os.environ.get("TILLHOUSE_LANDING") or lake_file.landing,
         token_key_file=lake_file.token_key_file,
         sources=sources,
-        products=read_model(ProductRules, conf_dir / "products.yml"),
+        products=_load_product_rules(conf_dir / "products.yml", [source.name for source in sources]),
         time_travel_days=lake_file.time_travel_days,
         exceptions=_load_exceptions(conf_dir / "exceptions.yml", sources),
     )
@@ -243,6 +242,17 @@ def _load_sources(folder: Path) -> tuple[Source, ...]:
         if other is not source:
             raise ConfigError(f"{path}: key 'file_pattern' is that of {other.conf_file}; a file belongs to one source")
     return tuple(sources.values())
+
+
+def _load_product_rules(path: Path, sources: Sequence[str]) -> ProductRules:
+    rules = read_model(ProductRules, path)
+    for key, name, allowed in rules.names_of_sources(sources):
+        if name not in allowed:
+            raise ConfigError(
+                f"{path}: key {key!r} names {name!r}, which is no source{did_you_mean(name, allowed)}. "
+                f"Allowed here: {', '.join(sorted(allowed))}"
+            )
+    return rules
 
 
 def fingerprint(*parts: object) -> str:

@@ -25,6 +25,7 @@ from tillhouse.silver import lines
 from tillhouse.silver import step as silver_step
 from tillhouse.store import Since
 from tillhouse.tables import Table, gold, ops, silver, vault
+from tillhouse.tables.entities import BUNDLE_COMPONENT, CATEGORY, PRODUCT_REFERENCE
 from tillhouse.tables.lake import bronze_tables, tables_of
 
 # Watermarks of a step hold, beside the tables that it reads, the parts of conf that it depends on, and the tables that it made.
@@ -79,15 +80,17 @@ STEPS = (
         ),
         depends_on=lambda run: {
             "rules": (rules.RECEIPT_RULES, rules.BRANCH_RULES, lines.RULES_VERSION),
+            "products.yml": run.config.products.of_master_data,
             DUTIES: run.config.exceptions,
             **{f"source {source.name}": source.without_policy for source in run.config.sources},
         },
         run=lambda run, since: silver_step.run(
             run.store,
             run.config.sources,
-            run.config.token_key(),
-            run.run_id,
-            run.started_at,
+            rules=run.config.products,
+            token_key=run.config.token_key(),
+            run_id=run.run_id,
+            seen_at=run.started_at,
             since=since,
             duties=run.config.duties,
         ),
@@ -114,12 +117,13 @@ STEPS = (
         name="gold",
         reads=lambda config: (
             silver.RECEIPT, silver.RECEIPT_LINE, silver.RECEIPT_PAYMENT, silver.PRODUCT, silver.BRANCH, silver.PARTY_CUSTOMER,
+            *(table for table in (PRODUCT_REFERENCE, CATEGORY, BUNDLE_COMPONENT) if table.name in config.entities),
         ),
         writes=lambda config: (
             gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.FCT_SALE_LINE, gold.FCT_RECEIPT,
         ),
         depends_on=lambda run: {"products.yml": run.config.products, "rules": facts.RULES_VERSION, AS_OF: run.as_of},
-        run=lambda run, since: gold_step.run(run.store, run.config.products, run.as_of, since),
+        run=lambda run, since: gold_step.run(run.store, run.config.products, run.config.entities, run.as_of, since),
         audit=audit.gold_,
     ),
     Step(

@@ -171,6 +171,10 @@ class Store:
     def read(self, table: Table) -> DataFrame:
         return self.spark.read.format("delta").load(self.path(table))
 
+    def read_before(self, table: Table, since: Since) -> DataFrame:
+        """The table as it was then; it can be read as long as its changes since then can."""
+        return self.spark.read.format("delta").option("versionAsOf", since.version(table)).load(self.path(table))
+
     def version(self, table: Table) -> tuple[str, int]:
         """Delta id and newest version of a table, from the log alone."""
         snapshot = self._snapshot(table)

@@ -14,13 +14,17 @@ from deltalake import DeltaTable
 from tests.conftest import ROOT, Chain
 from tests.library.trial import Trial
 from tillhouse.silver.exceptions import CONFLICTING, PRODUCT_UNKNOWN
+from tillhouse.silver.products import AMBIGUOUS, CATEGORY_UNKNOWN, NOT_DIVIDED, REUSED
 from tillhouse.tables import Table, ops, silver
 
 Row = dict[str, Any]
 TABLES = {table.full_name: table for table in silver.TABLES}
-# A run ranks the versions of all files.
-OF_SEVERAL_FILES = {silver.RECEIPT_VERSION.full_name: {"status"}}
-OF_SEVERAL_RULES = (CONFLICTING, PRODUCT_UNKNOWN)
+# A run ranks the versions of all files, and knows the master data of other sources.
+OF_SEVERAL_FILES = {
+    silver.RECEIPT_VERSION.full_name: {"status"},
+    silver.PRODUCT.full_name: {"category_l1", "category_l2", "category_l3"},  # of category_ref, by the mapping of categories
+}
+OF_SEVERAL_RULES = (CONFLICTING, PRODUCT_UNKNOWN, AMBIGUOUS, CATEGORY_UNKNOWN, REUSED, NOT_DIVIDED)
 TELLS = ("exception_id", "rule", "severity", "source", "entity", "record_key", "branch_id", "business_date", "amount", "currency")
 
 

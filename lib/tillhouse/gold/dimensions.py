@@ -32,15 +32,20 @@ def to_dim_branch(branches: DataFrame) -> DataFrame:
     return DIM_BRANCH.conform(branches.withColumns({"branch_key": member_key("branch_id"), **_always()}))
 
 
-def to_dim_product(products: DataFrame, sold: DataFrame) -> DataFrame:
-    """One row per product; a sold one (``product_ref``) without master data is a member too, so that no line is an orphan."""
+def to_dim_product(products: DataFrame, sold: DataFrame, groups: DataFrame | None = None) -> DataFrame:
+    """One row per product; a sold one (``product_ref``) without master data is a member too, so that no line is an orphan.
+
+    ``groups``: product groups, which are members for what is sold without a product.
+    """
     sold = sold.where("product_ref IS NOT NULL").select(F.col("product_ref").alias("product_id")).distinct()
     unknown = sold.join(products, on="product_id", how="left_anti")
-    known = products.drop("source").withColumn("is_known", F.lit(True))
-    listed = known.unionByName(
-        unknown.withColumns({"is_known": F.lit(False), "is_bundle": F.lit(False)}), allowMissingColumns=True
-    )
-    return DIM_PRODUCT.conform(listed.withColumns({"product_key": member_key("product_id"), **_always()}))
+    known = products.drop("source").withColumns({"is_known": F.lit(True), "is_group": F.lit(False)})
+    nothing = {"is_known": F.lit(False), "is_group": F.lit(False), "is_bundle": F.lit(False)}
+    listed = known.unionByName(unknown.withColumns(nothing), allowMissingColumns=True)
+    if groups is not None:
+        listed = listed.unionByName(groups.withColumn("is_known", F.lit(True)), allowMissingColumns=True)
+    keyed = {"product_key": member_key("product_id"), "parent_product_id": F.coalesce("parent_product_id", "product_id")}
+    return DIM_PRODUCT.conform(listed.withColumns({**keyed, **_always()}))
 
 
 def to_dim_customer(receipts: DataFrame) -> DataFrame:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from tillhouse.config import ProductRules
+from tillhouse.gold.bundles import SET, with_bundles_exploded
 from tillhouse.gold.dimensions import member_key
+from tillhouse.gold.product_groups import with_group_keys
 from tillhouse.money import with_largest_remainder
+from tillhouse.products.rules import ProductRules
 from tillhouse.sources.fields import GOODS, REVENUE_LINE_TYPES
 from tillhouse.tables.gold import FCT_RECEIPT, FCT_SALE_LINE
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 VALID = "status = 'FINAL' AND transaction_type IN ('SALE', 'RETURN', 'EXCHANGE')"
 _SPREAD = ("gross_amount", "tax_amount", "discount_amount")
 
@@ -23,10 +25,14 @@ def to_sale_lines(
     receipts: DataFrame,
     products: DataFrame,
     rules: ProductRules,
+    *,
+    shares: DataFrame | None = None,
+    categories: DataFrame | None = None,
 ) -> DataFrame:
-    """One row per line of a valid receipt, receipt-level discounts allocated to the goods.
+    """One row per line of a valid receipt, receipt-level discounts allocated to the goods, then sets divided.
 
-    ``lines``, ``receipts``: silver; ``products``: gold.dim_product, current members.
+    ``lines``, ``receipts``: silver; ``products``: gold.dim_product, current members; ``shares``: of sets that are exploded;
+    ``categories``: silver.category; both only where there are any.
     """
     valid = lines.join(receipts.where(f"NOT ({VALID})").select("receipt_key"), on="receipt_key", how="left_anti")
     facts = valid.withColumns(_flags())
@@ -34,11 +40,17 @@ def to_sale_lines(
     plain = facts.join(has_discount, on="receipt_key", how="left_anti")
     discounted = facts.join(has_discount, on="receipt_key", how="left_semi")
     allocated = plain.unionByName(discounted.transform(with_parents_nature).transform(with_allocated_discounts))
+    if shares is None:
+        allocated = allocated.withColumn("bundle_role", F.lit(None).cast("string"))
+    else:
+        allocated = allocated.transform(with_bundles_exploded, shares)
     is_measured = F.lit(False)
     for level, names in rules.counted_by_line.items():
         is_measured = is_measured | F.coalesce(F.col(level).isin(*names), F.lit(False))
     members = products.select(F.col("product_id").alias("product_ref"), "product_key", is_measured.alias("_is_measured"))
     joined = allocated.join(F.broadcast(members), on="product_ref", how="left")
+    if categories is not None:
+        joined = joined.transform(with_group_keys, categories, rules)
     return FCT_SALE_LINE.conform(
         joined.withColumns({"item_count": _item_count(rules.piece_units)}).withColumnRenamed("product_ref", "product_id")
     )
@@ -64,7 +76,8 @@ def _item_count(piece_units: Sequence[str]) -> Column:
     by_line = F.coalesce(F.col("_is_measured"), F.lit(False)) | ~is_piece
     direction = F.when(F.coalesce(F.signum("gross_amount"), F.signum("quantity")) < 0, -1).otherwise(1)
     pieces = F.when(by_line, direction).otherwise(F.coalesce("quantity", F.lit(0)))
-    is_item = (F.col("line_type") == "ITEM") & ~F.col("is_voided")
+    is_parent = F.coalesce(F.col("bundle_role") == SET, F.lit(False))  # what is in the set is counted
+    is_item = (F.col("line_type") == "ITEM") & ~F.col("is_voided") & ~is_parent
     return F.when(is_item, pieces).otherwise(0).cast("DECIMAL(18,3)")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -11,8 +12,10 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tillhouse.config import ProductRules
-from tillhouse.gold import dimensions, facts
+from tillhouse.gold import dimensions, facts, masters
+from tillhouse.gold.bundles import COMPONENT
+from tillhouse.gold.masters import RECEIPT_DAY
+from tillhouse.products.rules import ProductRules
 from tillhouse.quality import expectations
 from tillhouse.quality.expectations import Identity
 from tillhouse.sources.fields import REVENUE_LINE_TYPES
@@ -20,7 +23,6 @@ from tillhouse.store import Since, Store, on_days
 from tillhouse.tables import Table, gold, silver
 
 LINES_PER_RECEIPT = 10  # about, to choose how to compute
-RECEIPT_DAY = ("receipt_key", "business_date")
 
 
 @dataclass(frozen=True)
@@ -48,25 +50,31 @@ class _Work:
         return rows.join(F.broadcast(self.touched), on="receipt_key", how="left_anti")
 
 
-def run(store: Store, rules: ProductRules, as_of: date | None, since: Since | None) -> dict[str, int]:
-    """Publish dimensions and facts; receipts from ``as_of`` on are left out.
+def run(
+    store: Store, rules: ProductRules, delivered: AbstractSet[str], as_of: date | None, since: Since | None
+) -> dict[str, int]:
+    """Publish dimensions and facts; receipts from ``as_of`` on are left out. ``delivered``: what the sources' records are about.
 
     Raises:
         QualityError: a cross-table identity does not hold; nothing of the step is published then.
     """
     until = F.lit(True) if as_of is None else F.col("business_date") < F.lit(as_of)
-    work = _work(store, rules, as_of, since)
+    master = masters.Masters.of(store, rules, delivered)
+    work = _work(store, master, as_of, since)
     receipts, lines = (work.of(store, table).where(until) for table in (silver.RECEIPT, silver.RECEIPT_LINE))
+    lines = master.with_products(lines)
     branches = dimensions.to_dim_branch(store.read(silver.BRANCH))
     changed = {gold.DIM_BRANCH: branches} if since is None or store.has_news(silver.BRANCH, since) else {}
     products = store.read(gold.DIM_PRODUCT)
-    if since is None or store.has_news(silver.PRODUCT, since) or _is_news_of_sold(store, work, lines):
-        products = store.keep(dimensions.to_dim_product(store.read(silver.PRODUCT), _sold(store, work, lines)))
+    if since is None or master.has_news_of_members(since) or _is_news_of_sold(store, work, lines):
+        sold = _sold(store, work, lines)
+        products = store.keep(dimensions.to_dim_product(store.read(silver.PRODUCT), sold, master.groups()))
         changed[gold.DIM_PRODUCT] = products
     if work.is_empty:
         _publish(store, work, changed)
         return {"receipts": 0}
-    sale_lines = store.keep(facts.to_sale_lines(lines, receipts, products, rules))
+    sale_lines = facts.to_sale_lines(lines, receipts, products, rules, shares=master.shares(), categories=master.categories)
+    sale_lines = store.keep(sale_lines)
     payments = work.of(store, silver.RECEIPT_PAYMENT).where(until)
     fct_receipts = store.keep(facts.to_fct_receipts(receipts, sale_lines, payments, store.read(silver.PARTY_CUSTOMER)))
     every_receipt = fct_receipts.unionByName(work.others(store.read(gold.FCT_RECEIPT)))
@@ -102,7 +110,7 @@ def _publish(store: Store, work: _Work, published: Mapping[Table, DataFrame]) ->
         store.overwrite(gold.DIM_DATE, dimensions.to_dim_date(store.spark, first, last))
 
 
-def _work(store: Store, rules: ProductRules, as_of: date | None, since: Since | None) -> _Work:
+def _work(store: Store, master: masters.Masters, as_of: date | None, since: Since | None) -> _Work:
     """The receipts of which something has changed that their facts depend on."""
     if since is None:
         store.expect(store.read(silver.RECEIPT_LINE).count())
@@ -121,11 +129,7 @@ def _work(store: Store, rules: ProductRules, as_of: date | None, since: Since | 
         changed.append(receipts.where(between).select(*RECEIPT_DAY))
     if since.again:
         changed += [store.read(table).where(since.again).select(*RECEIPT_DAY) for table in (silver.RECEIPT, gold.FCT_RECEIPT)]
-    if store.has_news(silver.PRODUCT, since):
-        measured = store.keep(_measured(store.changes(silver.PRODUCT, since), rules).select("product_id").distinct())
-        if not measured.isEmpty():
-            lines = store.read(silver.RECEIPT_LINE).withColumnRenamed("product_ref", "product_id")
-            changed.append(lines.join(F.broadcast(measured), on="product_id", how="left_semi").select(*RECEIPT_DAY))
+    changed += master.touched(since)
     if store.has_news(silver.PARTY_CUSTOMER, since):
         parties = store.changes(silver.PARTY_CUSTOMER, since).select("party_key").distinct()
         if changed:  # a customer seen for the first time is one of receipts that are new themselves
@@ -142,12 +146,6 @@ def _work(store: Store, rules: ProductRules, as_of: date | None, since: Since | 
     store.expect(days.count() * LINES_PER_RECEIPT)
     dates = [row[0] for row in days.select("business_date").distinct().collect()]
     return _Work(store.keep(days.select("receipt_key").distinct()), dates)
-
-
-def _measured(products: DataFrame, rules: ProductRules) -> DataFrame:
-    """Products of which a line counts as one item."""
-    levels = [F.col(level).isin(*names) for level, names in rules.counted_by_line.items()]
-    return products.where(reduce(lambda left, right: left | right, levels, F.lit(False)))
 
 
 def _sold(store: Store, work: _Work, lines: DataFrame) -> DataFrame:
@@ -197,27 +195,29 @@ def _check(
     """
     receipts, sale_lines = published[gold.FCT_RECEIPT], published[gold.FCT_SALE_LINE]
     is_orphan = F.expr("product_id IS NOT NULL AND product_key IS NULL")
+    is_delivered = ~F.expr(f"bundle_role <=> '{COMPONENT}'")
     revenue = F.when(F.col("is_revenue"), F.col("gross_amount"))
     revenue_lines = lines.where(F.col("line_type").isin(*REVENUE_LINE_TYPES))
     delivered_revenue = revenue_lines.join(valid.select("receipt_key"), on="receipt_key", how="left_semi")
     no_branch = receipts.join(F.broadcast(branches), on="branch_key", how="left_anti")
     nothing = F.lit(None).cast("DECIMAL(18,2)")
+    every = F.count("*")
     sides = {
-        "receipt": (receipts, F.sum("gross_amount"), F.sum("revenue_amount"), F.lit(0)),
-        "line": (sale_lines, nothing, F.sum(revenue), F.count(F.when(is_orphan, 1))),
-        "delivered": (valid, F.sum("gross_amount"), nothing, F.sum("line_count")),
-        "delivered_revenue": (delivered_revenue, nothing, F.sum("gross_amount"), F.lit(0)),
-        "no_branch": (no_branch, nothing, nothing, F.lit(0)),
+        "receipt": (receipts, every, F.sum("gross_amount"), F.sum("revenue_amount"), F.lit(0)),
+        "line": (sale_lines, F.count(F.when(is_delivered, 1)), nothing, F.sum(revenue), F.count(F.when(is_orphan, 1))),
+        "delivered": (valid, every, F.sum("gross_amount"), nothing, F.sum("line_count")),
+        "delivered_revenue": (delivered_revenue, every, nothing, F.sum("gross_amount"), F.lit(0)),
+        "no_branch": (no_branch, every, nothing, nothing, F.lit(0)),
     }
     sums = [
         rows.agg(
             F.lit(side).alias("side"),
-            F.count("*").alias("rows"),
+            counted.alias("rows"),
             gross.cast("DECIMAL(38,2)").alias("gross"),
             revenue.cast("DECIMAL(38,2)").alias("revenue"),
             count.cast("bigint").alias("count"),
         )
-        for side, (rows, gross, revenue, count) in sides.items()
+        for side, (rows, counted, gross, revenue, count) in sides.items()
     ]
     found = {row["side"]: row for row in reduce(DataFrame.union, sums).collect()}
     receipt, line, delivered = found["receipt"], found["line"], found["delivered"]

@@ -20,8 +20,10 @@ from tillhouse.config import Config
 from tillhouse.errors import ConfigError
 from tillhouse.gold import facts
 from tillhouse.ops.memory_store import MemoryStore
+from tillhouse.products.rules import ProductRules
 from tillhouse.quality.duties import Duties
 from tillhouse.silver import step
+from tillhouse.silver.products import CATEGORY_UNKNOWN
 from tillhouse.sources.model import Source
 from tillhouse.sources.readers import read_records
 from tillhouse.tables import Table, ops, silver
@@ -30,6 +32,7 @@ from tillhouse.tables.bronze import bronze_table
 RUN_ID = "check"
 NO_CURRENCY = "XXX"  # ISO 4217: no currency is involved
 BRANCH_UNKNOWN = "branch_unknown"
+NEEDS_MASTER_DATA = (CATEGORY_UNKNOWN,)  # of other sources, which a check does not have
 _AT = datetime(2000, 1, 1, tzinfo=UTC)  # of files and run: nothing that is shown depends on it
 
 Loaded = Sequence[tuple[Inspection, bytes]]
@@ -120,8 +123,9 @@ def _trial(spark: SparkSession, loaded: Loaded, branches: Sequence[str] = ()) ->
     store.overwrite(ops.FILE_LEDGER, ingest.ledger_rows(spark, [item for item, _ in loaded], RUN_ID, _AT))
     if branches:
         store.overwrite(silver.BRANCH, spark.createDataFrame(_assumed(branches, loaded[0][0]), silver.BRANCH.struct))
-    declared = list(sources.values())
-    step.run(store, declared, secrets.token_bytes(32), RUN_ID, _AT, since=None, duties=Duties((), declared))
+    declared, duties = list(sources.values()), Duties((), list(sources.values()))
+    key = secrets.token_bytes(32)
+    step.run(store, declared, rules=ProductRules(), token_key=key, run_id=RUN_ID, seen_at=_AT, since=None, duties=duties)
     return store
 
 
@@ -152,6 +156,7 @@ def _assumed(branches: Sequence[str], inspection: Inspection) -> list[tuple[obje
 def _exceptions(store: MemoryStore, source: Source) -> list[dict[str, Any]]:
     """What is wrong with the source's records; ``context`` as its parts."""
     found = _of_source(store.written[silver.EXCEPTION], source).to_pylist()
+    found = [row for row in found if row["rule"] not in NEEDS_MASTER_DATA]
     ordered = sorted(found, key=lambda row: (row["rule"], row["record_key"]))
     return [row | {"context": json.loads(row["context"])} for row in ordered]
 

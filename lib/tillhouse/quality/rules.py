@@ -171,7 +171,19 @@ OTHER_REMEDIES = {
     "register_in_two_branches": "Correct branch or till number in the export; or say registers: of_branch in the mapping.",
     "delivery_missing": "Ask the source's owner for the export of these days; the exception closes on its arrival.",
     "delivery_partial": "Numbers that the tills count without gaps are missing: export these days again, with every register.",
-    "product_unknown": "Deliver master data for the product; until then it is listed without product group.",
+    "product_unknown": "Deliver master data for the product, or a reference to it (product_reference) where conf/products.yml "
+    "looks products up; until then it is listed without product group.",
+    "product_ambiguous": "What the till names stands for several products on that day: end one of the references, or look up "
+    "something more exact first (lookup in conf/products.yml).",
+    "category_unknown": "Deliver the chain's product group for this category (entity category); until then it has none.",
+    "product_number_reused": "If the number stands for another article now, deliver the new one under a number of its own; if "
+    "it is the same article, waive the exception.",
+    "variant_circle": "The product is a variant of itself through others, and counts as no variant: correct variant_of.",
+    "variant_parent_unknown": "Deliver master data for the product that variant_of names, or correct variant_of.",
+    "bundle_not_divided": "Deliver what is in the set (entity bundle_component) with master data for each component, or keep the "
+    "set as one line (bundles in conf/products.yml).",
+    "price_differs_between_channels": "Correct one of the two prices, or allow the difference (channel_prices in "
+    "conf/products.yml).",
 }
 
 

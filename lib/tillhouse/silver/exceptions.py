@@ -208,23 +208,28 @@ def of_products(lines: DataFrame, products: DataFrame) -> DataFrame:
         F.min("currency").alias("currency"),
         F.min(F.struct("_file", "_row", "source")).alias("_first"),
     ).join(products, on=F.col("product_ref") == F.col("product_id"), how="left_anti")  # fmt: skip
-    judged = unknown.select(
-        _violation(F.lit(PRODUCT_UNKNOWN), "warning", "product_ref").alias("_violation"),
-        F.lit(None).cast("string").alias("source"),
-        F.lit("product").alias("entity"),
-        F.col("product_ref").alias("record_key"),
-        "amount",
-        "currency",
-        "_first",
+    told = unknown.withColumns(
+        {"rule": F.lit(PRODUCT_UNKNOWN), "record_key": F.col("product_ref"), "value": F.col("product_ref")}
     )
-    return judged.select(
+    return to_found(told.select("*", "_first._file", "_first._row"), "product", "product_ref")
+
+
+def to_found(rows: DataFrame, entity: str, field: str) -> DataFrame:
+    """Warnings from rows that name their rule, record_key, value, _file and _row, and what else is known of them."""
+    unknown = {
+        "source": "string",
+        "branch_id": "string",
+        "business_date": "date",
+        "amount": "DECIMAL(18,2)",
+        "currency": "string",
+    }
+    missing = {name: F.lit(None).cast(kind) for name, kind in {**unknown, "_scope": "string"}.items() if name not in rows.columns}
+    told = rows.withColumns({"_violation": _violation(F.col("rule"), "warning", field), "entity": F.lit(entity), **missing})
+    return told.select(
         *_identity("source", "entity", "record_key"),
-        F.lit(None).cast("string").alias("branch_id"),
-        F.lit(None).cast("date").alias("business_date"),
-        "amount",
-        "currency",
-        _context(file=F.col("_first._file"), row=F.col("_first._row"), field=F.lit("product_ref"), value=F.col("record_key")),
-        F.lit(None).cast("string").alias("_scope"),
+        *(name for name in unknown if name != "source"),
+        _context(file=F.col("_file"), row=F.col("_row"), field=F.lit(field), value=F.col("value")),
+        "_scope",
     )
 
 

@@ -167,13 +167,18 @@ def _with_signs(lines: DataFrame, source: Source) -> DataFrame:
     turns = F.coalesce(turns, F.lit(False))
     is_negative = F.when(gross != 0, (gross < 0) != turns).otherwise(F.coalesce(quantity < 0, F.lit(False)))
     is_goods = F.col("line_type").isin(*GOODS)
-    discount = F.abs(F.coalesce("discount_amount", F.lit(0).cast("DECIMAL(18,5)")))
+    nothing = F.lit(0).cast("DECIMAL(18,5)")
+    discount = F.abs(F.coalesce("discount_amount", nothing))
+    is_told_only = F.col("line_type") == "COMPONENT"  # its amount is part of the set's
     return lines.withColumns(
         {
             "amount_read": gross,
-            **{name: _negated(F.col(name), turns) for name in ("gross_amount", "net_amount", "tax_amount")},
+            **{
+                name: F.when(is_told_only, nothing).otherwise(_negated(F.col(name), turns))
+                for name in ("gross_amount", "net_amount", "tax_amount")
+            },
             "quantity": F.when(is_goods, _negated(F.abs(quantity), is_negative)).otherwise(quantity),
-            "discount_amount": _negated(discount, is_negative),
+            "discount_amount": F.when(is_told_only, nothing).otherwise(_negated(discount, is_negative)),
         }
     )
 

@@ -50,7 +50,8 @@ def _records(
 
 
 def to_products(records: DataFrame) -> DataFrame:
-    return PRODUCT.conform(_latest(records, "product_id"))
+    """Each product as last delivered; which one it is a variant of has not been asked yet."""
+    return PRODUCT.conform(_latest(records, "product_id").withColumn("parent_product_id", F.col("product_id")))
 
 
 def to_branches(records: DataFrame) -> DataFrame:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.keys import surrogate_key, with_tokens
+from tillhouse.products.rules import ProductRules
 from tillhouse.quality.duties import Duties
 from tillhouse.quality.rules import REJECTED, VIOLATIONS, with_violations
 from tillhouse.silver import exceptions, lines, master, receipts, registers, versions
+from tillhouse.silver.catalogue import Catalogue
 from tillhouse.silver.exceptions import Judged
+from tillhouse.silver.products import is_of_record
 from tillhouse.sources.fields import PAYMENT_FIELDS
 from tillhouse.sources.mapping import map_payments
 from tillhouse.sources.model import Source
@@ -44,10 +46,11 @@ class Batch:
 def run(
     store: Store,
     sources: Sequence[Source],
+    *,
+    rules: ProductRules,
     token_key: bytes,
     run_id: str,
     seen_at: datetime,
-    *,
     since: Since | None,
     duties: Duties,
 ) -> dict[str, int]:
@@ -63,7 +66,8 @@ def run(
     products = store.read(silver.PRODUCT)
     branch_sources, product_sources = _of(sources, "branch"), _of(sources, "product")
     is_news_of_branches = _is_news(branch_sources, news, since)
-    is_news_of_products = _is_news(product_sources, news, since)
+    catalogue = Catalogue(store, sources, rules, since)
+    is_news_of_products = _is_news(catalogue.product_sources, news, since)
     if is_news_of_branches and branch_sources:
         records = store.keep(_records(store, branch_sources, "branch"))
         branches = store.keep(master.to_branches(records))
@@ -71,8 +75,7 @@ def run(
     if is_news_of_products and product_sources:
         records = _records(store, product_sources, "product")
         products = store.keep(master.to_products(records))
-        is_record = (F.col("entity") == "product") & (F.col("rule") != exceptions.PRODUCT_UNKNOWN)
-        judged.append(Judged(exceptions.of_records(records, "product", "product_id"), is_record))
+        judged.append(Judged(exceptions.of_records(records, "product", "product_id"), is_of_record()))
 
     changed_branches = _changed_branches(known_branches, branches) if since is not None and is_news_of_branches else []
     counted: dict[str, int] = {}
@@ -86,7 +89,10 @@ def run(
         judged += found
         sold.append(settled)
         counted |= {name: counted.get(name, 0) + value for name, value in figures.items()}
-    judged += _of_products(store, sold, products, is_news_of_products, since)
+    if is_news_of_products and product_sources:
+        products, wrong = catalogue.completed(products, records)
+        judged.append(wrong)
+    judged += catalogue.judge(sold, products, is_news_of_products)
     judged += registers.judge(store, sources, since)
     if is_news_of_products:
         store.overwrite(silver.PRODUCT, products)
@@ -268,28 +274,6 @@ def _add_missing(store: Store, table: Table, rows: DataFrame) -> None:
     new = store.keep(rows.join(store.read(table), on=list(table.key), how="left_anti"))
     if not new.isEmpty():
         store.append(table, new)
-
-
-def _of_products(
-    store: Store, sold: Sequence[DataFrame], products: DataFrame, is_news_of_products: bool, since: Since | None
-) -> list[Judged]:
-    """Sold products without master data: those of which a line has changed, and those listed before if master data is new."""
-    is_unknown = F.col("rule") == exceptions.PRODUCT_UNKNOWN
-    if since is None:
-        return [Judged(exceptions.of_products(settled, products), is_unknown) for settled in sold]
-    listed = store.read(silver.EXCEPTION).where(is_unknown & (F.col("status") == "open")).select("record_key")
-    in_doubt = [listed] if is_news_of_products else []
-    if store.has_news(silver.RECEIPT_LINE, since):
-        changed = store.touched(silver.RECEIPT_LINE, since, ["product_ref"]).toDF("record_key").where("record_key IS NOT NULL")
-        in_doubt.append(changed.join(products, on=F.col("record_key") == F.col("product_id"), how="left_anti"))
-    if not in_doubt:
-        return []
-    refs = store.keep(reduce(DataFrame.union, in_doubt).distinct())
-    if refs.isEmpty():
-        return []
-    of_refs = F.col("product_ref") == F.col("record_key")
-    lines_of_refs = store.read(silver.RECEIPT_LINE).join(F.broadcast(refs), on=of_refs, how="left_semi")
-    return [Judged(exceptions.of_products(lines_of_refs, products), is_unknown, "record_key", refs)]
 
 
 def _payments(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFrame:

@@ -51,6 +51,10 @@ class Entity:
         return (*self.own_fields, *(PARTY_REFERENCE if self.names_party else ()), DELETION)
 
 
+_VALIDITY = (
+    Field("valid_from", "date", "first day on which it holds; since ever if not mapped", identifies=True),
+    Field("valid_until", "date", "last day on which it holds; until the next one begins if not mapped"),
+)
 _BRANCH: dict[str, Refers] = {"branch_id": "branch"}
 _BRANCH_AND_PRODUCT: dict[str, Refers] = {"branch_id": "branch", "product_ref": "product"}
 
@@ -328,6 +332,81 @@ ENTITIES = (
         names_party=False,
         refers=_BRANCH,
         defaults={"period": "day"},
+    ),
+    Entity(
+        name="product_reference",
+        meaning="what a system calls a product of the chain",
+        own_fields=(
+            Field("system", "text", "system that calls it so, see systems in products.yml; all if not mapped", identifies=True),
+            Field("kind", "code", "kind of the name", required=True, identifies=True, allowed=("gtin", "sku", "vendor_id")),
+            Field("value", "text", "the GTIN, SKU or vendor's number", required=True, identifies=True),
+            Field("product_id", "text", "product number of the chain", required=True, identifies=True),
+            Field("pack_factor", "quantity", "pieces of the product in it; 1 if not mapped"),
+            *_VALIDITY,
+        ),
+        key=("system", "kind", "value", "product_id", "valid_from"),
+        personal=False,
+        names_party=False,
+    ),
+    Entity(
+        name="category",
+        meaning="a category of a system and the product group of the chain that it stands for",
+        own_fields=(
+            Field("system", "text", "system that has the category, see systems in products.yml", required=True, identifies=True),
+            Field("category_ref", "text", "the category as the system names it", required=True, identifies=True),
+            Field("category_l1", "text", "product group, level 1", required=True),
+            Field("category_l2", "text", "product group, level 2"),
+            Field("category_l3", "text", "product group, level 3"),
+        ),
+        key=("system", "category_ref"),
+        personal=False,
+        names_party=False,
+    ),
+    Entity(
+        name="bundle_component",
+        meaning="one product in a bundle or set",
+        own_fields=(
+            Field("bundle_id", "text", "product number of the set", required=True, identifies=True),
+            Field("product_id", "text", "product number of what is in it", required=True, identifies=True),
+            Field("quantity", "quantity", "how many pieces of it; 1 if not mapped"),
+            Field("list_price", "price", "usual price of one piece with VAT; that of the product if not mapped"),
+            *_VALIDITY,
+        ),
+        key=("bundle_id", "product_id", "valid_from"),
+        personal=False,
+        names_party=False,
+    ),
+    Entity(
+        name="price_list",
+        meaning="the price of a product in a branch and channel, and from when to when",
+        own_fields=(
+            Field("product_id", "text", "product number of the chain", required=True, identifies=True),
+            Field("branch_id", "text", "branch; all if not mapped", identifies=True),
+            Field("channel", "text", "order channel; all if not mapped", identifies=True),
+            Field("price", "price", "price of one unit", required=True),
+            Field("currency", "text", "ISO 4217", identifies=True),
+            Field("includes_tax", "boolean", "whether the price includes VAT; yes if not mapped", identifies=True),
+            *_VALIDITY,
+        ),
+        key=("product_id", "branch_id", "channel", "currency", "includes_tax", "valid_from"),
+        personal=False,
+        names_party=False,
+        refers=_BRANCH,
+    ),
+    Entity(
+        name="stock",
+        meaning="how much of a product a branch has at the end of a day",
+        own_fields=(
+            Field("product_id", "text", "product number of the chain", required=True, identifies=True),
+            Field("branch_id", "text", "branch", required=True, identifies=True),
+            Field("stock_date", "date", "the day", required=True, identifies=True),
+            Field("quantity", "quantity", "how much is there", required=True),
+            Field("unit", "text", "unit of the quantity; pieces if not mapped"),
+        ),
+        key=("product_id", "branch_id", "stock_date"),
+        personal=False,
+        names_party=False,
+        refers=_BRANCH,
     ),
 )  # fmt: skip
 

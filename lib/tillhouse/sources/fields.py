@@ -15,7 +15,7 @@ STATUSES = ("FINAL", "OPEN", "VOIDED", DELETED)
 LINE_TYPES = (
     "ITEM", "DISCOUNT", "SURCHARGE", "PRICE_SUBSIDY", "SUBSIDY", "DEPOSIT", "DEPOSIT_REFUND", "SPV_SALE", "SPV_REDEEM",
     "GIFTCARD_SALE", "GIFTCARD_REDEEM", "TIP_EMPLOYER", "TIP_EMPLOYEE", "RECEIVABLE_CREATED", "RECEIVABLE_SETTLED",
-    "PREPAYMENT_RECEIVED", "PREPAYMENT_SETTLED", "CASH_MOVE", "CATEGORY", "TOTAL",
+    "PREPAYMENT_RECEIVED", "PREPAYMENT_SETTLED", "CASH_MOVE", "COMPONENT", "CATEGORY", "TOTAL",
 )  # fmt: skip
 # What is sold or returned, and what else counts in revenue (KPI 1).
 GOODS = ("ITEM", "CATEGORY", "TOTAL")
@@ -74,7 +74,7 @@ LINE_FIELDS = (
     Field("line_type", "code", "kind of line; ITEM if not mapped", allowed=LINE_TYPES),
     Field("product_ref", "text", "article number"),
     Field("gtin", "text", "GTIN/EAN"),
-    Field("category_ref", "text", "category, for totals per category"),
+    Field("category_ref", "text", "category, for totals per category and lines without an article"),
     Field("quantity", "quantity", "quantity"),
     Field("unit", "text", "unit of the quantity; pieces if not mapped"),
     Field("unit_price", "price", "price of one unit with VAT"),
@@ -108,6 +108,9 @@ PRODUCT_FIELDS = (
     Field("price_tier", "text", "price tier"),
     Field("variant_of", "text", "product that this is a variant of"),
     Field("is_bundle", "boolean", "sold as a bundle"),
+    Field("category_ref", "text", "category as the source names it; category_l1 to category_l3 follow from the entity category"),
+    Field("list_price", "price", "usual price of one unit with VAT, by which the amount of a bundle is divided"),
+    Field("valid_from", "date", "day from which the product is as told here"),
 )
 
 BRANCH_FIELDS = (

@@ -464,9 +464,22 @@ def _without_apostrophe(text: Column) -> Column:
 
 
 def _gtin(text: Column) -> Column:
-    """A GTIN of 8, 12, 13 or 14 digits; anything else (such as 4,00639E+12, damaged by a spreadsheet) is unreadable."""
+    """A GTIN of 8, 12, 13 or 14 digits; one that lost zeros in front gets them back if its check digit then fits.
+
+    Anything else (such as 4,00639E+12, damaged by a spreadsheet) is unreadable.
+    """
     digits = _without_apostrophe(text)
-    return F.when(digits.rlike(r"^([0-9]{8}|[0-9]{12,14})\z"), digits)
+    is_short = digits.rlike(r"^([0-9]{7}|[0-9]{9,11})\z")
+    restored = F.when(F.length(digits) < 8, F.lpad(digits, 8, "0")).otherwise(F.lpad(digits, 12, "0"))
+    is_sound = _check_digit(digits) == F.right(digits, F.lit(1)).try_cast("INT")
+    return F.when(digits.rlike(r"^([0-9]{8}|[0-9]{12,14})\z"), digits).when(is_short & is_sound, restored)
+
+
+def _check_digit(digits: Column) -> Column:
+    """What the last digit of a GTIN must be (GS1): weights 3 and 1 from the right; zeros in front change nothing."""
+    padded = F.lpad(digits, 14, "0")
+    weighed = [F.substring(padded, place, 1).try_cast("INT") * (3 if place % 2 else 1) for place in range(1, 14)]
+    return (10 - reduce(lambda left, right: left + right, weighed) % 10) % 10
 
 
 def _ungrouped(text: Column) -> Column:

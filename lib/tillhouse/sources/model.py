@@ -321,7 +321,8 @@ class Source(StrictModel):
     name: str = Field(alias="source", pattern=r"^[a-z][a-z0-9_]*$")
     entity: Literal[
         "receipt", "product", "branch", "contact", "ticket", "interaction", "campaign", "campaign_contact", "coupon",
-        "coupon_redemption", "web_event", "open_item", "survey_answer", "preference", "warranty", "plan",
+        "coupon_redemption", "web_event", "open_item", "survey_answer", "preference", "warranty", "plan", "product_reference",
+        "category", "bundle_component", "price_list", "stock",
     ]  # fmt: skip
     description: Text
     owner: Text

@@ -289,9 +289,82 @@ PLAN = _table(
     names_party=False,
 )
 
+_VALIDITY = """
+        valid_from DATE COMMENT 'first day on which it holds; NULL since ever',
+        valid_until DATE COMMENT 'last day on which it holds, where delivered; the next beginning ends it too'
+"""
+
+PRODUCT_REFERENCE = _table(
+    "product_reference",
+    "one row per name that a system has for a product, product and beginning",
+    f"""
+        system STRING COMMENT 'system that calls it so; NULL for all',
+        kind STRING NOT NULL COMMENT 'gtin, sku or vendor_id',
+        value STRING NOT NULL COMMENT 'the GTIN, SKU or number of the vendor',
+        product_id STRING NOT NULL COMMENT 'product number of the chain',
+        pack_factor DECIMAL(18,3) COMMENT 'pieces of the product in what is called so; NULL is 1',
+        {_VALIDITY.strip()}
+    """,
+    names_party=False,
+)
+
+CATEGORY = _table(
+    "category",
+    "one row per source, system and category",
+    """
+        system STRING NOT NULL COMMENT 'system that has the category',
+        category_ref STRING NOT NULL COMMENT 'the category as the system names it',
+        category_l1 STRING NOT NULL COMMENT 'product group, level 1',
+        category_l2 STRING COMMENT 'product group, level 2',
+        category_l3 STRING COMMENT 'product group, level 3'
+    """,
+    names_party=False,
+)
+
+BUNDLE_COMPONENT = _table(
+    "bundle_component",
+    "one row per set, product in it and beginning; of one set the newest beginning counts as a whole",
+    f"""
+        bundle_id STRING NOT NULL COMMENT 'product number of the set',
+        product_id STRING NOT NULL COMMENT 'product number of what is in it',
+        quantity DECIMAL(18,3) COMMENT 'pieces of it; NULL is 1',
+        list_price DECIMAL(18,5) COMMENT 'usual price of one piece with VAT; NULL for that of silver.product',
+        {_VALIDITY.strip()}
+    """,
+    names_party=False,
+)
+
+PRICE_LIST = _table(
+    "price_list",
+    "one row per product, branch, channel, currency and beginning",
+    f"""
+        product_id STRING NOT NULL COMMENT 'product number of the chain',
+        branch_id STRING COMMENT 'branch; NULL for all',
+        channel STRING COMMENT 'order channel; NULL for all',
+        price DECIMAL(18,5) NOT NULL COMMENT 'price of one unit',
+        currency STRING COMMENT 'ISO 4217; NULL for that of the branch',
+        includes_tax BOOLEAN COMMENT 'whether the price includes VAT; NULL is yes',
+        {_VALIDITY.strip()}
+    """,
+    names_party=False,
+)
+
+STOCK = _table(
+    "stock",
+    "one row per product, branch and day",
+    """
+        product_id STRING NOT NULL COMMENT 'product number of the chain',
+        branch_id STRING NOT NULL COMMENT 'branch',
+        stock_date DATE NOT NULL COMMENT 'the day, at its end',
+        quantity DECIMAL(18,3) NOT NULL COMMENT 'how much is there',
+        unit STRING COMMENT 'unit of the quantity; NULL is pieces'
+    """,
+    names_party=False,
+)
+
 RECORDS = (
     TICKET, INTERACTION, CAMPAIGN, CAMPAIGN_CONTACT, COUPON, COUPON_REDEMPTION, WEB_EVENT, OPEN_ITEM, SURVEY_ANSWER,
-    PREFERENCE, WARRANTY, PLAN,
+    PREFERENCE, WARRANTY, PLAN, PRODUCT_REFERENCE, CATEGORY, BUNDLE_COMPONENT, PRICE_LIST, STOCK,
 )  # fmt: skip
 BY_NAME = {table.name: table for table in RECORDS}
 TABLES = (RECORD_VERSION, CONSENT, *RECORDS, RECORD_TEXT)

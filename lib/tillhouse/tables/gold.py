@@ -46,11 +46,14 @@ DIM_PRODUCT = Table(
         brand STRING COMMENT 'brand',
         price_tier STRING COMMENT 'price tier',
         variant_of STRING COMMENT 'product that this is a variant of',
+        parent_product_id STRING NOT NULL COMMENT 'product at the top of its variants, itself if it is none: sums of variants',
         is_bundle BOOLEAN NOT NULL COMMENT 'sold as a bundle',
+        is_group BOOLEAN NOT NULL COMMENT 'stands for a whole product group, for what is sold without a product',
         is_known BOOLEAN NOT NULL COMMENT 'has master data',
         {_VALIDITY}
     """,
     key=("product_key",),
+    version=2,
 )
 
 DIM_CUSTOMER = Table(
@@ -147,14 +150,16 @@ FCT_SALE_LINE = Table(
         line_number INT NOT NULL COMMENT 'number of the line in the receipt',
         branch_id STRING NOT NULL COMMENT 'branch that sold',
         business_date DATE NOT NULL COMMENT 'trading day of the branch',
-        product_key STRING COMMENT 'version of the product; NULL where a line has no product',
+        product_key STRING COMMENT 'version of the product, or its product group where a line has no product',
         product_id STRING COMMENT 'product number of the chain',
         currency STRING NOT NULL COMMENT 'ISO 4217',
         line_type STRING NOT NULL COMMENT 'see silver.receipt_line',
         is_revenue BOOLEAN NOT NULL COMMENT 'counts in revenue',
         is_return BOOLEAN NOT NULL COMMENT 'goods that came back, or a line that belongs to them',
         is_voided BOOLEAN NOT NULL COMMENT 'nothing remains of the line after the voids inside the receipt',
-        quantity DECIMAL(18,3) COMMENT 'signed',
+        parent_line_number INT COMMENT 'line that a discount, deposit or component belongs to',
+        bundle_role STRING COMMENT 'set: divided into its components, no revenue itself; component: one of these; else NULL',
+        quantity DECIMAL(18,3) COMMENT 'signed, in units of the product',
         item_count DECIMAL(18,3) NOT NULL COMMENT 'signed pieces; a line by weight or volume counts 1',
         gross_amount DECIMAL(18,2) NOT NULL COMMENT 'signed, with VAT, receipt-level discounts allocated',
         net_amount DECIMAL(18,2) COMMENT 'signed, without VAT',
@@ -165,6 +170,7 @@ FCT_SALE_LINE = Table(
     key=("receipt_key", "line_number"),
     partition_by=(MONTH,),
     sort_by=("branch_id", "business_date"),
+    version=2,
 )
 
 KPI_BRANCH_DAY = Table(

@@ -160,14 +160,18 @@ PRODUCT = Table(
         brand STRING COMMENT 'brand',
         price_tier STRING COMMENT 'price tier',
         variant_of STRING COMMENT 'product that this is a variant of',
+        parent_product_id STRING NOT NULL COMMENT 'product at the top of its variants, itself if it is none',
         is_bundle BOOLEAN NOT NULL COMMENT 'sold as a bundle of other products',
+        category_ref STRING COMMENT 'category as the source names it',
+        list_price DECIMAL(18,5) COMMENT 'usual price of one unit with VAT',
+        valid_from DATE COMMENT 'day from which the product is as told here, where delivered',
         version_at TIMESTAMP COMMENT 'change or export time that the source declares',
         {_LINEAGE},
         _row BIGINT NOT NULL COMMENT 'line of that file'
     """,
     key=("product_id",),
     change_feed=True,
-    version=2,
+    version=3,
 )
 
 BRANCH = Table(
