@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from pyspark import SparkConf
-from pyspark.sql import SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 
 from tillhouse.errors import TillhouseError
 
@@ -83,6 +83,7 @@ def open_light_session() -> Iterator[SparkSession]:
         raise TillhouseError(
             "pysail is not installed, which runs this without Java. Remedy: scripts/setup, or pip install 'tillhouse[check]'."
         ) from None
+    _allow_no_columns()
     server = SparkConnectServer()
     server.start(background=True)
     host, port = server.listening_address
@@ -93,3 +94,15 @@ def open_light_session() -> Iterator[SparkSession]:
     finally:
         spark.stop()
         server.stop()
+
+
+def _allow_no_columns() -> None:
+    """``withColumns`` of nothing gives the rows as they are, as it does with Java; PySpark's client refuses it."""
+    from pyspark.sql.connect.dataframe import DataFrame as ClientDataFrame  # noqa: PLC0415 - needs the client's packages
+
+    with_columns = ClientDataFrame.withColumns
+
+    def with_columns_or_none(rows: ClientDataFrame, *columns: dict[str, Column]) -> DataFrame:
+        return with_columns(rows, *columns) if columns[0] else rows
+
+    ClientDataFrame.withColumns = with_columns_or_none  # type: ignore[assignment,method-assign]
