@@ -43,6 +43,7 @@ from tillhouse.sources.model import (
     Nested,
     Payments,
     Source,
+    Unpivoted,
     VersionOrder,
     Workbook,
     Xml,
@@ -315,6 +316,16 @@ OTHER_RULES = {
         "A till whose number is unique in the chain (`registers: of_chain`) has receipts of two branches on the same day; "
         "one for each of these branches.",
     ),
+    "suspected_duplicate": (
+        "warning",
+        "receipt",
+        "Two receipts of one till, operator and customer have the same lines and differ in their ids and at most 10 seconds.",
+    ),
+    "payment_unmatched": (
+        "warning",
+        "receipt",
+        "An export tells a payment (`pays`) of a receipt that the other export has not delivered.",
+    ),
     "delivery_missing": ("warning", "delivery", "A file, or a branch and day that it should hold, is overdue."),
     "delivery_partial": ("warning", "delivery", "Numbers that the branch's tills count without gaps are missing on a day."),
     "conflicting_versions": (
@@ -403,7 +414,10 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
         "`value`; with `cases` there may be none.",
     ),
     "A case": (Case, "For records that fulfil every condition: exactly one of `aliases`, `join`, `value`."),
-    "A condition": (Condition, "A question to a record of the export: exactly one of `one_of`, `sign`, `is_given`."),
+    "A condition": (
+        Condition,
+        "A question to a record of the export: exactly one of `one_of`, `starts_with`, `sign`, `is_given`.",
+    ),
     "csv": (Csv, "Layout of a text table. The first line after `skip_rows` names the columns."),
     "jsonl": (
         Jsonl,
@@ -427,7 +441,12 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
     "Payments": (
         Payments,
         "Payments nested in a receipt, as any nested records; without `path` each record of a table in which the column of "
-        "`payment_amount` is filled is one payment of its receipt.",
+        "`payment_amount` is filled is one payment of its receipt, or each amount of `unpivot`.",
+    ),
+    "An amount of its own": (
+        Unpivoted,
+        "A column whose amount is a line or a payment by itself where it is neither empty nor 0, such as shipping, a tip, or "
+        "what was paid by card.",
     ),
     "An alternative": (Alternative, "A kind of nested record."),
     "consent": (
@@ -509,6 +528,7 @@ SEE: dict[type[BaseModel], str] = {
     Nested: "nested-records",
     Payments: "payments",
     Alternative: "an-alternative",
+    Unpivoted: "an-amount-of-its-own",
     Case: "a-case",
     Condition: "a-condition",
     Xml: "xml",
@@ -555,6 +575,8 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "other words in single quotes. Needed where a day or time is mapped.",
         "timezone": "Zone of times without an offset: an IANA name, or `branch` for the zone in the branch's master "
         "data. An offset in the data wins.",
+        "timezone_column": "Names of a column that tells the zone of a record's times, as an IANA name or as a label of Rails "
+        "such as `Eastern Time (US & Canada)`. Where it is empty, `timezone` counts; a zone that nobody knows is an error.",
         "currency": "Currency (ISO 4217) of receipts that name none. Without it, that of the branch.",
         "phone_region": "Country (ISO 3166, two letters) of phone numbers without international prefix, unless the record names "
         "its country so.",
@@ -564,7 +586,13 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "amounts. `by_type`: positive amounts of documents of type RETURN become negative.",
         "registers": "Whether till numbers begin anew in each branch, or each names one till of the whole chain. One of the "
         "chain that has receipts of two branches on the same day is an exception.",
-        "line_number": "`column`: the field `line_number` is mapped. `ordinal`: lines are counted in the order of the file.",
+        "line_number": "`column`: the field `line_number` is mapped. `ordinal`: lines are counted in the order of the file; "
+        "those of `unpivot_lines` come last. `by_content`: in the order of their contents, where rows come in any order.",
+        "line_rows": "Kinds of records that are lines; others tell payments or further lines only. Where a document begins "
+        "(`carry_down`) there is always a line. Without it, all records are lines.",
+        "unpivot_lines": "Columns that tell lines of their own beside the record's: shipping, a discount on the order, a refund.",
+        "pays": "Source whose receipts the payments belong to, where a system tells them in another export. Both map the fields "
+        "of the receipt's key alike; the documents of this source are kept and count nowhere.",
         "personal_data": "Must be true where a personal field is mapped. The bronze table then lies under the vault root.",
         "new_columns": "Columns that the mapping does not know: `keep` them in bronze and list them in ops.file_column, "
         "or `reject` the file.",
@@ -633,6 +661,7 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "sum": "Columns whose numbers are added up; an empty one counts nothing.",
         "multiply": "Columns whose numbers are multiplied, such as quantity and pack size; an empty one counts 1.",
         "minus": "Columns whose numbers are taken off a sum or product, such as a discount.",
+        "percent": "Column that says which percentage of the product is meant, as for a discount; an empty one counts 0.",
         "cases": "Other origins for records that fulfil conditions; the first that holds goes before the usual one.",
         "from_path": "A name that `file_pattern` captures.",
         "value": "A constant.",
@@ -640,8 +669,8 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "required.",
         "default": "Text that stands in where the record has none; it is read like the record's own.",
         "transform": "`strip_apostrophe`: without a leading `'`. `ungroup_integer`: without marks between groups of "
-        "three digits. `strip_leading_zeros`. `gtin`: 8, 12, 13 or 14 digits, anything else is unreadable. `lower`, "
-        "`upper`. `salesforce_id`: the first 15 of 15 or 18 characters.",
+        "three digits. `strip_leading_zeros`. `gtin`: 8, 12, 13 or 14 digits; the lost zeros of 7, 9, 10 or 11 digits come back "
+        "where the check digit fits then; anything else is unreadable. `lower`, `upper`. `salesforce_id`: the first 15 of 15 or 18 characters.",
     },
     Consent: {
         "channel": "By which way the person may be reached; `any` for all of them.",
@@ -688,6 +717,7 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
     Condition: {
         "aliases": "Names of the column that is asked, as for a field.",
         "one_of": "Its text is one of these.",
+        "starts_with": "Its text begins with one of these.",
         "sign": "Its number, read by `locale`, is above or below zero.",
         "is_given": "`true`: it has a text. `false`: it has none.",
     },
@@ -713,6 +743,14 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "only": "Kinds of records that are payments. Without it, all that tell an amount.",
         "columns": "The canonical fields of a payment, and from where.",
         "negative": "Conditions under which the amounts count negative, such as refunds and change that are written positive.",
+        "unpivot": "Columns each of which tells a payment, such as `Card` and `Cash`; other fields are the record's. A tip or "
+        "change of the record is that of the first of them.",
+    },
+    Unpivoted: {
+        "aliases": "Names of the column, as for a field.",
+        "when": "Conditions, all of which the record fulfils.",
+        "values": "Fields of the line or payment, and what is in them: `{line_type: SURCHARGE}`.",
+        "negative": "`true`: the amount is written positive and counts negative, such as a refund.",
     },
     VersionOrder: {
         "aliases": "Column that holds the change time of the record.",

@@ -241,6 +241,11 @@ def _load_sources(folder: Path) -> tuple[Source, ...]:
         other = sources.setdefault(source.file_pattern, source)
         if other is not source:
             raise ConfigError(f"{path}: key 'file_pattern' is that of {other.conf_file}; a file belongs to one source")
+    names = {source.name for source in sources.values() if source.entity == "receipt"}
+    for source in sources.values():
+        if source.pays is not None and source.pays not in names:
+            hint = did_you_mean(source.pays, names)
+            raise ConfigError(f"{source.conf_file}: key 'pays': no receipt source is named {source.pays!r}{hint}; declare it")
     return tuple(sources.values())
 
 

@@ -51,6 +51,7 @@ def library(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Ch
     chain.deliver(
         "dsfinvk/unknown.zip", exports.dsfinvk(("K-X-9", "2025-10-26T09:00:00Z", "1"), unknown, decimal=".", grouping="")
     )
+    chain.deliver("receipts_parquet/day_20260330T0500.parquet", exports.parquet())
     chain.deliver("erp_xlsx/bons_20251026T0500.xlsx", exports.workbook())
     chain.run()
     return chain

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from xml.sax.saxutils import escape
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from openpyxl import Workbook
 
 # DSFinV-K: the tables of which receipts are made, by logical name, file and columns. Numbers are marked with #.
@@ -201,4 +204,25 @@ def workbook() -> bytes:
         made.active.append(row)
     buffer = io.BytesIO()
     made.save(buffer)
+    return buffer.getvalue()
+
+
+def parquet() -> bytes:
+    """A receipt with exact decimals, an instant with zone, and lists of its lines and payments."""
+    line = pa.struct([("sku", pa.string()), ("quantity", pa.int32()), ("amount", pa.decimal128(18, 4)), ("tax", pa.float64())])
+    payment = pa.struct([("type", pa.string()), ("amount", pa.decimal128(18, 2))])
+    amount = Decimal("1234567890.1234")
+    columns = {
+        "id": pa.array([4711], pa.int64()),
+        "branch": pa.array(["P"]),
+        "register": pa.array([1], pa.int16()),
+        "number": pa.array(["4711"]),
+        "currency": pa.array(["EUR"]),
+        "sold_at": pa.array([datetime(2026, 3, 29, 1, 30, tzinfo=UTC)], pa.timestamp("us", "UTC")),
+        "updated_at": pa.array([datetime(2026, 3, 29, 5)], pa.timestamp("us")),  # noqa: DTZ001 - as a warehouse writes it
+        "lines": pa.array([[{"sku": "A", "quantity": 3, "amount": amount, "tax": 0.1 + 0.2}]], pa.list_(line)),
+        "payments": pa.array([[{"type": "invoice", "amount": Decimal("1234567890.12")}]], pa.list_(payment)),
+    }
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
     return buffer.getvalue()

@@ -493,3 +493,35 @@ version_order: {{aliases: [Stand], date_formats: ["dd.MM.yyyy HH:mm"], timezone:
         ("field_missing", "error", "product_id", None),
         ("field_unreadable", "error", "is_bundle", "vielleicht"),
     ]
+
+
+PARTS = """
+{locale: {strip: ["$"]}, unpivot_lines: [
+  {aliases: [Versand], values: {line_type: SURCHARGE}}, {aliases: [Erstattet], negative: true, values: {line_type: TOTAL}}],
+ columns: {product_ref: {aliases: [Artikel]}, discount_amount: {multiply: [Betrag], percent: Prozent}},
+ payments: {unpivot: [{aliases: [Bar], values: {tender_type: CASH}}, {aliases: [Karte], values: {tender_type: CREDIT}}],
+            columns: {tender_name: {aliases: [Name]}, tip_amount: {aliases: [Tip]}}}}
+"""
+
+
+def test_amounts_in_columns_of_their_own_are_lines_and_payments_and_nothing_of_the_record_else(spark: SparkSession) -> None:
+    columns = "Filiale Bonnr Datum Betrag Prozent Artikel Versand Erstattet Bar Karte Name Tip"
+    given = ("F1", "1", "31.01.2025", "20.00", "10", "A1", "4.90", "$3.00", "10.00", "11.90", "x", "1.00")
+    none = ("F1", "2", "31.01.2025", "5.00", None, "A2", "0.00", None, "0", None, "y", None)
+    unreadable = ("F1", "3", "31.01.2025", "5.00", None, "A2", "viel", None, None, None, None, None)
+    rows = bronze(spark, columns, [given, none, unreadable])
+    mapped = judged(mapping.map_receipt_lines(rows, source(changes=PARTS), branches(spark)))
+    lines = [
+        (r["receipt_id"], r["line_type"], r["product_ref"], str(r["gross_amount"]), str(r["discount_amount"])) for r in mapped
+    ]
+    assert sorted(lines, key=str) == sorted([
+        ("1", None, "A1", "20.00000", "2.00000"), ("1", "SURCHARGE", None, "4.90000", "None"),
+        ("1", "TOTAL", None, "-3.00000", "None"), ("2", None, "A2", "5.00000", "0.00000"),
+        ("3", None, "A2", "5.00000", "0.00000"), ("3", "SURCHARGE", None, "None", "None"),
+    ], key=str)  # fmt: skip
+    assert [violations(r) for r in mapped if r["gross_amount"] is None] == [
+        [("field_unreadable", "error", "gross_amount", "viel")]
+    ]
+    paid = judged(mapping.map_payments(rows, source(changes=PARTS), branches(spark)))
+    found = [(r["receipt_id"], r["tender_type"], r["tender_name"], str(r["payment_amount"]), str(r["tip_amount"])) for r in paid]
+    assert sorted(found) == [("1", "CASH", "x", "10.00000", "1.00000"), ("1", "CREDIT", "x", "11.90000", "None")]

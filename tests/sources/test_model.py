@@ -54,7 +54,7 @@ def faults(changes: str, base: str = CSV) -> list[str]:
         ),
         (
             "columns: {status: {cases: [{when: [{aliases: [a]}], value: VOIDED}]}}",
-            "key 'columns.status.cases.0.when.0': needs exactly one of one_of, sign, is_given, but has none; for example",
+            "key 'columns.status.cases.0.when.0': needs exactly one of one_of, starts_with, sign, is_given, but has none",
         ),
         (
             "columns: {status: {cases: [{when: [{aliases: [a], is_given: true}], value: void}]}}",
@@ -165,6 +165,28 @@ def faults(changes: str, base: str = CSV) -> list[str]:
             "file_pattern: 'till/{Week}.csv'",
             "key 'file_pattern': 'till/{Week}.csv': write a captured part as {name} in small letters",
         ),
+        (
+            "unpivot_lines: [{aliases: [Versand], values: {line_type: FREIGHT}}]",
+            "key 'unpivot_lines[0].values.line_type': 'FREIGHT' is not allowed. Allowed: ITEM, DISCOUNT",
+        ),
+        (
+            "unpivot_lines: [{aliases: [Versand], values: {gross_amount: x}}]",
+            "key 'unpivot_lines[0].values.gross_amount': is none of line_type, product_ref",
+        ),
+        (
+            "payments: {unpivot: [{aliases: [Bar]}], columns: {tender_type: {value: CASH}, payment_amount: {aliases: [Bar]}}}",
+            "key 'payments.columns.payment_amount': is what payments.unpivot tells; remove one of them",
+        ),
+        (
+            "payments: {unpivot: [{aliases: [Bar]}], columns: {}}",
+            "key 'payments.columns.tender_type': is missing",
+        ),
+        (
+            "{pays: items, payments: {columns: {tender_type: {value: CASH}, payment_amount: {aliases: [Bar]}}}}",
+            "key 'pays': its documents must not count beside those that they pay; say transaction_type: {value: CONTROL}",
+        ),
+        ("{pays: items}", "key 'pays': says whose receipts the payments belong to; map payments, or remove the key"),
+        ("columns: {gross_amount: {aliases: [Betrag], percent: a}}", "key 'columns.gross_amount': percent goes with multiply"),
         ("file_pattern: 'till/{w}/{w}.csv'", "key 'file_pattern': {w} is captured twice; give the second one another name"),
     ],
 )

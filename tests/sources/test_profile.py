@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.library.exports import GERMAN, dsfinvk
+from tests.library.exports import GERMAN, dsfinvk, parquet, workbook
 from tillhouse import cli
 from tillhouse.config import read_model, to_model
 from tillhouse.errors import TillhouseError
@@ -26,7 +28,14 @@ KNOWN = {
     "shopify": "shopify_orders",
     "shopify_api": "shopify_orders_api",
     "square_api": "square_orders_api",
+    "odoo": "odoo_pos",
+    "odoo_json": "odoo_pos_json",
+    "receipt_totals": "receipt_totals",
+    "receipts_jsonl": "receipts_jsonl",
+    "receipts_tsv": "receipts_tsv",
+    "sumup_transactions": "sumup_transactions",
 }
+SQUARE = {"items": "square_items", "transactions": "square_transactions"}
 
 # A file that nobody has mapped, with what its columns are; amounts and times are written differently in each.
 UNKNOWN = {
@@ -81,13 +90,35 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("path", sorted(p for p in LANDING.rglob("*.*") if "branches" not in p.parts), ids=lambda path: path.name)
 def test_an_export_of_a_known_system_is_recognised(path: Path) -> None:
+    system = path.relative_to(LANDING).parts[0]
     found = profile.profile(path.read_bytes(), path.name, LIBRARY)
-    assert found.known_as == KNOWN[path.relative_to(LANDING).parts[0]]
+    assert found.known_as == (SQUARE[path.name.split("-")[0]] if system == "square" else KNOWN[system])
 
 
-def test_a_tax_export_is_recognised() -> None:
+def test_a_tax_export_a_workbook_and_a_parquet_file_are_recognised() -> None:
     content = dsfinvk(("K-DD-1", "2025-10-25T20:05:00", "1.204"), GERMAN)
     assert profile.profile(content, "kasse.zip", LIBRARY).known_as == "dsfinvk"
+    assert profile.profile(workbook(), "bons.xlsx", LIBRARY).known_as == "erp_receipts_xlsx"
+    assert profile.profile(parquet(), "day.parquet", LIBRARY).known_as == "receipts_parquet"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(p for p in LANDING.rglob("*.*") if p.suffix in (".csv", ".tsv")), ids=lambda path: path.name
+)
+def test_a_shipped_mapping_is_recognised_in_whatever_order_its_columns_come(path: Path) -> None:
+    """Columns from the last to the first, as another version of the system might write them."""
+    if "branches" in path.parts:
+        return
+    first = profile.profile(path.read_bytes(), path.name, LIBRARY)
+    [known] = [source for source in LIBRARY if source.name == first.known_as]
+    records = read_records(path.read_bytes(), known.model_copy(update={"csv": known.csv}))
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter=known.csv.delimiter)
+    writer.writerows([["title"]] * known.csv.skip_rows)
+    writer.writerow(reversed(records.columns))
+    writer.writerows(reversed(row) for row in zip(*(column.to_pylist() for column in records.table.columns), strict=True))
+    again = profile.profile(buffer.getvalue().encode(known.encoding), path.name, LIBRARY)
+    assert again.known_as == first.known_as
 
 
 @pytest.mark.parametrize("name", UNKNOWN)

@@ -167,6 +167,8 @@ OTHER_REMEDIES = {
     "line_number_repeated": "The same line number has different contents in one file; the first one counts. Export again.",
     "total_differs": "The lines do not add up to the total that the receipt states; the lines count. Ask the till's vendor.",
     "payments_differ": "The payments do not add up to the receipt; both stay as delivered. Ask the till's vendor.",
+    "suspected_duplicate": "Both receipts count. If the till made one of them twice, take it back there; otherwise waive it.",
+    "payment_unmatched": "Deliver the export that holds the receipt; the payment stays, and the exception closes on its arrival.",
     "conflicting_versions": "Two deliveries contradict and nothing says which is newer; the first stays. Declare version_order.",
     "register_in_two_branches": "Correct branch or till number in the export; or say registers: of_branch in the mapping.",
     "delivery_missing": "Ask the source's owner for the export of these days; the exception closes on its arrival.",

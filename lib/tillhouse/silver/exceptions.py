@@ -158,7 +158,7 @@ def of_versions(versions: DataFrame, receipts: DataFrame) -> DataFrame:
         "receipt_key", F.col("_file_id").alias("_other_file"), "amount_read"
     )
     joined = receipts.join(conflicts, on="receipt_key", how="inner")
-    return _of_receipts(
+    return of_receipts(
         joined, CONFLICTING, "receipt_id", F.col("amount_read").cast("string"), F.col("gross_amount")
     ).dropDuplicates(["exception_id"])
 
@@ -168,20 +168,22 @@ def of_totals(receipts: DataFrame) -> DataFrame:
     differing = receipts.where("stated_gross_amount <> gross_amount")
     value = F.concat_ws(" instead of ", F.col("stated_gross_amount").cast("string"), F.col("gross_amount").cast("string"))
     at_stake = (F.col("stated_gross_amount") - F.col("gross_amount")).cast("DECIMAL(18,2)")
-    return _of_receipts(differing, "total_differs", "stated_gross_amount", value, at_stake)
+    return of_receipts(differing, "total_differs", "stated_gross_amount", value, at_stake)
 
 
 def of_payments(receipts: DataFrame, payments: DataFrame) -> DataFrame:
     """Receipts whose payments do not add up to the receipt; both stay as delivered. Of no sale nothing has to be paid."""
     receipts = receipts.where(~F.col("transaction_type").isin(*UNPAID))
-    paid = payments.groupBy("receipt_key").agg(F.sum("amount").alias("_paid"))
+    kept = F.col("amount") - F.coalesce("tip_amount", F.lit(0))  # a tip that no line tells is beside the receipt's amount
+    paid = payments.groupBy("receipt_key").agg(F.sum(kept).alias("_paid"))
     differing = receipts.join(paid, on="receipt_key", how="inner").where("_paid <> gross_amount")
     value = F.concat_ws(" instead of ", F.col("_paid").cast("string"), F.col("gross_amount").cast("string"))
     at_stake = (F.col("_paid") - F.col("gross_amount")).cast("DECIMAL(18,2)")
-    return _of_receipts(differing, "payments_differ", "payment_amount", value, at_stake)
+    return of_receipts(differing, "payments_differ", "payment_amount", value, at_stake)
 
 
-def _of_receipts(receipts: DataFrame, rule: str, field: str, value: Column, amount: Column) -> DataFrame:
+def of_receipts(receipts: DataFrame, rule: str, field: str, value: Column, amount: Column) -> DataFrame:
+    """Receipts, or documents that stand for them, that break a rule on the whole: a warning each."""
     parts = ("branch_id", "register_id", "closing_id", "receipt_id")
     judged = receipts.withColumns(
         {

@@ -13,9 +13,11 @@ from tillhouse.quality.rules import RECEIPT_RULES, REJECTED, VIOLATION_TYPE, VIO
 from tillhouse.sources.fields import DELETED, GOODS, LINE_FIELDS, NO_SALES, RECEIPT_FIELDS
 from tillhouse.sources.mapping import is_naive, map_receipt_lines
 from tillhouse.sources.model import Source
+from tillhouse.sources.unpivot import PART
 
 RULES_VERSION = 3
 _DEFAULT_LINE_TYPE = {"lines": "ITEM", "categories": "CATEGORY", "totals": "TOTAL"}
+_CONTENT = ("line_type", "product_ref", "gtin", "category_ref", "quantity", "gross_amount", "discount_amount")
 _HEADER = [field.name for field in RECEIPT_FIELDS]
 _LINE = [field.name for field in LINE_FIELDS]
 TECHNICAL = ["_file", "_file_id", "_row", "_is_first_of_record", "_version_at"]
@@ -92,7 +94,11 @@ def _unreadable_children(source: Source) -> Finding:
 
 
 def _with_defaults(lines: DataFrame, source: Source) -> DataFrame:
-    record_start = F.col("_child_position") == 1 if source.lines is not None else F.lit(True)
+    record_start = F.lit(True)
+    if source.lines is not None:
+        record_start = F.col("_child_position") == 1
+    elif source.unpivot_lines:
+        record_start = F.col(f"{PART}.position") == 0
     return lines.withColumns(
         {
             "source": F.lit(source.name),
@@ -142,15 +148,21 @@ def _comes_twice(instant: Column, local_micros: Column, source: Source) -> Colum
 
 
 def _with_line_number(lines: DataFrame, source: Source) -> DataFrame:
-    """Lines without a number of their own are counted in the order of the file (FORMATS: line_number: ordinal)."""
-    if source.depth == "totals":
+    """Lines without a number of their own are counted: in the order of the file, or in that of their contents.
+
+    What columns tell beside (shipping, a tip) comes last, so that a refund in a newer export leaves the other numbers alone.
+    """
+    if source.depth == "totals" and not source.unpivot_lines:
         return lines.withColumn("line_number", F.coalesce("line_number", F.lit(1)))
     if source.line_number == "column" and source.depth == "lines":
         return lines
     if source.lines is not None:
         return lines.withColumn("line_number", F.col("_child_position"))
     receipt = ["branch_id", "register_id", "closing_id", "receipt_id"]
-    in_file = Window.partitionBy("_file_id", *receipt).orderBy("_row")
+    order = [F.col(f"{PART}.position") > 0] if source.unpivot_lines else []
+    order += [F.col(name) for name in _CONTENT] if source.line_number == "by_content" else []
+    order += [F.col("_row"), F.col(f"{PART}.position")] if source.unpivot_lines else [F.col("_row")]
+    in_file = Window.partitionBy("_file_id", *receipt).orderBy(*order)
     return lines.withColumn("line_number", F.row_number().over(in_file))
 
 

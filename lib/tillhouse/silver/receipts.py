@@ -98,7 +98,10 @@ def to_silver_parties(parties: DataFrame) -> DataFrame:
 
 
 def to_payments(payments: DataFrame, receipts: DataFrame) -> DataFrame:
-    """Payments of the receipts' winning versions, change taken off. ``payments`` has receipt_key and _file_id."""
+    """Payments of the documents' winning versions, change taken off. ``payments`` has receipt_key, _paid_key and _file_id.
+
+    A payment belongs to the receipt that it pays, which may be one of another source than the document that tells of it.
+    """
     kept = receipts.select("receipt_key", "_file_id", "source", "branch_id", "business_date", "currency")
     joined = payments.select(
         "receipt_key",
@@ -107,5 +110,8 @@ def to_payments(payments: DataFrame, receipts: DataFrame) -> DataFrame:
         "tender_type",
         "tender_name",
         (F.col("payment_amount") - F.coalesce("change_amount", F.lit(0))).cast("DECIMAL(18,2)").alias("amount"),
+        F.col("tip_amount").cast("DECIMAL(18,2)").alias("tip_amount"),
+        "_paid_key",
     ).join(kept, on=["receipt_key", "_file_id"], how="inner")
-    return RECEIPT_PAYMENT.conform(joined)
+    of_receipt = joined.withColumnRenamed("receipt_key", "_document_key").withColumnRenamed("_paid_key", "receipt_key")
+    return RECEIPT_PAYMENT.conform(of_receipt)

@@ -13,7 +13,7 @@ from tillhouse.keys import surrogate_key, with_tokens
 from tillhouse.products.rules import ProductRules
 from tillhouse.quality.duties import Duties
 from tillhouse.quality.rules import REJECTED, VIOLATIONS, with_violations
-from tillhouse.silver import exceptions, lines, master, receipts, registers, versions
+from tillhouse.silver import duplicates, exceptions, lines, master, receipts, registers, settlement, versions
 from tillhouse.silver.catalogue import Catalogue
 from tillhouse.silver.exceptions import Judged
 from tillhouse.silver.products import is_of_record
@@ -96,6 +96,8 @@ def run(
     judged += registers.judge(store, sources, since)
     if is_news_of_products:
         store.overwrite(silver.PRODUCT, products)
+    judged = settlement.with_settlements(judged, store, sources, since)
+    judged += duplicates.judge(store, since)
     exceptions.record(store, judged, run_id, seen_at, duties=duties, branches=branches)
     if is_news_of_branches:
         store.overwrite(silver.BRANCH, branches)
@@ -204,7 +206,7 @@ def _run_batch(
         payments = store.keep(versions.only_current(payments, ranked))
         found.append(exceptions.of_records(payments, "receipt_payment", "_payment"))
         kept = write(silver.RECEIPT_PAYMENT, receipts.to_payments(payments.where(~F.col(REJECTED)), documents))
-        found.append(exceptions.of_payments(documents, kept))
+        found.append(exceptions.of_payments(documents, kept.where("receipt_key = _document_key")))
     elif batch.where and store.version(silver.RECEIPT_PAYMENT)[1]:
         write(silver.RECEIPT_PAYMENT, store.read(silver.RECEIPT_PAYMENT).where("false"))
     return write.judged(found, ranked, documents), settled, _count(ranked.where("NOT _is_stored"))
@@ -244,7 +246,10 @@ class _Writer:
             self.store.overwrite(table, rows, self.batch.where)
             return self.store.read(table).where(self.batch.where)
         rows = self.store.keep(rows)
-        self.store.replace(table, rows, self.named if table is silver.RECEIPT_VERSION else self.decided, self.dates)
+        touched = self.named if table is silver.RECEIPT_VERSION else self.decided
+        if table is silver.RECEIPT_PAYMENT:  # what other documents tell of these receipts stays
+            touched = touched.toDF("_document_key")
+        self.store.replace(table, rows, touched, self.dates)
         return rows
 
     def judged(self, found: Sequence[DataFrame], ranked: DataFrame, documents: DataFrame) -> list[Judged]:
@@ -281,13 +286,28 @@ def _payments(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFra
     assert source.payments is not None
     payment_fields = {*source.nested_paths, *(field.name for field in PAYMENT_FIELDS)}  # lines tell the receipt's own faults
     place = F.concat_ws("/", "branch_id", "receipt_id", F.concat(F.lit("payment "), "_child_position"))
-    keyed = mapped.withColumns({"source": F.lit(source.name), "_payment": place}).withColumn(
-        "receipt_key", surrogate_key("source", "branch_id", "register_id", "closing_id", "receipt_id")
+    natural = ("branch_id", "register_id", "closing_id", "receipt_id")
+    keyed = mapped.withColumns({"source": F.lit(source.name), "_payment": place}).withColumns(
+        {
+            "receipt_key": surrogate_key("source", *natural),
+            "_paid_key": surrogate_key(F.lit(source.pays or source.name), *natural),
+        }
     )
-    names = ["receipt_key", "source", "_file", "_file_id", "_row", "_child_position", "_payment", "payment_number", "tender_type"]
+    names = [
+        "receipt_key",
+        "_paid_key",
+        "source",
+        "_file",
+        "_file_id",
+        "_row",
+        "_child_position",
+        "_payment",
+        "payment_number",
+        "tender_type",
+    ]
     judged = with_violations(keyed, (), [problem for problem in problems if problem.field in payment_fields])
     return judged.select(
-        *names, "tender_name", "payment_amount", "change_amount", "branch_id", "receipt_id", VIOLATIONS, REJECTED
+        *names, "tender_name", "payment_amount", "change_amount", "tip_amount", "branch_id", "receipt_id", VIOLATIONS, REJECTED
     )
 
 

@@ -94,6 +94,7 @@ PAYMENT_FIELDS = (
     Field("tender_name", "text", "means of payment as the source names it"),
     Field("payment_amount", "amount", "amount given", required=True),
     Field("change_amount", "amount", "change given back"),
+    Field("tip_amount", "amount", "tip contained in the amount, where no line tells it"),
 )
 
 PRODUCT_FIELDS = (

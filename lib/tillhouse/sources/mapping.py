@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tillhouse.quality.rules import Finding
-from tillhouse.sources import model
+from tillhouse.sources import model, unpivot
 from tillhouse.sources.fields import LINE_FIELDS, PAYMENT_FIELDS, RECEIPT_FIELDS, Field
 from tillhouse.sources.records import column_key
+from tillhouse.sources.time_zones import RAILS, iana_zones
 from tillhouse.tables.bronze import BROKEN
 
 LINEAGE = ("_file", "_file_id", "_row", "_run_id")
@@ -34,6 +35,7 @@ _OFFSET = " ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _ZONE_LETTERS = set("XxZV")
 # Between several texts of one field; no cell holds it.
 _BETWEEN = "\u001f"
+_UNKNOWN_ZONE = "_unknown_zone"
 # Regular expressions are of the kind that Java and other engines read alike: no look-around, no back-reference, and \z for the
 # end of a text, since Java's $ also stands before a last line break.
 # Blanks around and inside numbers, those included that do not break a line.
@@ -54,6 +56,20 @@ class _Cell:
     is_list: bool = False
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """How the cells of a record are read; ``amount_field`` is what its columns of their own tell, see ``unpivot``."""
+
+    find: Find
+    source: model.Source
+    zone: Column
+    amount_field: str
+    keeps_others: bool
+
+
+_TOLD_BY_PART = model.Column(aliases=("(an amount of its own)",))
+
+
 def map_records(bronze: DataFrame, source: model.Source, fields: Sequence[Field]) -> tuple[DataFrame, list[Finding]]:
     """Typed canonical fields of each record, and the violations that reading finds, as columns over the result."""
     find = _in_columns(bronze)
@@ -70,11 +86,15 @@ def map_receipt_lines(bronze: DataFrame, source: model.Source, branches: DataFra
     bronze, find = _carried_down(bronze, source)
     records = bronze.transform(_with_zone, source, branches, find).transform(_with_version, source, find)
     zone = F.col("_zone")
-    keep = [*LINEAGE, BROKEN, "_zone"]
+    keep = [*LINEAGE, BROKEN, "_zone", _UNKNOWN_ZONE]
     header = [_cell(field, source.columns.get(field.name), find, source, zone) for field in RECEIPT_FIELDS]
     if source.lines is None:
-        cells = [_cell(field, source.columns.get(field.name), find, source, zone) for field in LINE_FIELDS]
-        return _with_cells(records, header + cells, keep, source)
+        records = _with_lines_of_their_own(records, source, find, _in_columns(bronze))
+        reading = _Reading(find, source, zone, "gross_amount", keeps_others=False)
+        cells = _cells_of_parts(LINE_FIELDS, source.columns, source.unpivot_lines, reading)
+        lines, found = _with_cells(records, header + cells, [*keep, unpivot.PART], source)
+        signed = lines.withColumn("gross_amount", unpivot.signed("gross_amount")) if source.unpivot_lines else lines
+        return signed, [*found, *_unknown_zone(source)]
     # A receipt's own fields are read once, before its lines are taken apart.
     records = records.withColumn("_lines", _first([source.lines.path], find))
     receipts, found = _with_cells(records, header, [*keep, "_lines"], source)
@@ -84,7 +104,9 @@ def map_receipt_lines(bronze: DataFrame, source: model.Source, branches: DataFra
     cells = [_cell(field, source.lines.columns.get(field.name), in_line, source, zone) for field in LINE_FIELDS]
     kept = [name for name in receipts.columns if name not in ("_lines", "_child")]
     lines, found_in_lines = _with_cells(receipts, cells, kept, source)
-    return lines, found + [item for item in found_in_lines if item.field not in ("(record)", "version_order")]
+    return lines, found + _unknown_zone(source) + [
+        item for item in found_in_lines if item.field not in ("(record)", "version_order")
+    ]
 
 
 def map_payments(bronze: DataFrame, source: model.Source, branches: DataFrame) -> tuple[DataFrame, list[Finding]]:
@@ -104,22 +126,82 @@ def map_payments(bronze: DataFrame, source: model.Source, branches: DataFrame) -
         in_payment = _in_children(source.payments)
     else:
         in_payment = _in_columns(bronze)  # what is said once of a document is paid once
-        is_payment = _is_one_of(source.payments.only, in_payment, source)
-        amount = source.payments.columns["payment_amount"]
-        given = [text.isNotNull() for name in amount.raw_columns if (text := in_payment(name)) is not None]
-        records = records.where(reduce(lambda left, right: left | right, given, F.lit(False)) & is_payment)
-        records = records.withColumns({"_child_position": F.lit(1), "_children_broken": F.lit(False)})
-    cells += [_cell(field, source.payments.columns.get(field.name), in_payment, source, zone) for field in PAYMENT_FIELDS]
+        records = _only_payments(records, source, in_payment)
+    reading = _Reading(in_payment, source, zone, "payment_amount", keeps_others=True)
+    cells += _cells_of_parts(PAYMENT_FIELDS, source.payments.columns, source.payments.unpivot, reading)
     is_negative = _all_hold(source.payments.negative, in_payment, source) if source.payments.negative else F.lit(False)
-    kept = [*LINEAGE, BROKEN, "_zone", "_child_position", "_children_broken", "_is_negative"]
+    kept = [*LINEAGE, BROKEN, "_zone", "_child_position", "_children_broken", "_is_negative", unpivot.PART, unpivot.IS_FIRST]
     payments, found = _with_cells(records.withColumn("_is_negative", is_negative), cells, kept, source)
-    for name in ("payment_amount", "change_amount"):
+    for name in ("payment_amount", "change_amount", "tip_amount"):
         payments = payments.withColumn(name, F.when(F.col("_is_negative"), -F.col(name)).otherwise(F.col(name)))
+    order = ["_row"]
+    if source.payments.unpivot:
+        payments = payments.withColumn("payment_amount", unpivot.signed("payment_amount"))
+        for name in ("change_amount", "tip_amount"):  # what a record says once counts once
+            payments = payments.withColumn(name, F.when(F.col(unpivot.IS_FIRST), F.col(name)))
+        order.append(f"{unpivot.PART}.position")
     if not source.payments.path:
-        of_receipt = Window.partitionBy("_file_id", "branch_id", "register_id", "closing_id", "receipt_id").orderBy("_row")
+        of_receipt = Window.partitionBy("_file_id", "branch_id", "register_id", "closing_id", "receipt_id").orderBy(*order)
         return payments.withColumn("_child_position", F.row_number().over(of_receipt)), found
     torn = Finding("field_unreadable", "error", source.payments.path, F.col("_children_broken"), F.lit(None).cast("string"))
     return payments, [*found, torn]
+
+
+def _only_payments(records: DataFrame, source: model.Source, in_payment: Find) -> DataFrame:
+    """The payments that records of a table tell: one in each that tells an amount, or one for each amount of its own."""
+    assert source.payments is not None
+    records = records.where(_is_one_of(source.payments.only, in_payment, source))
+    if source.payments.unpivot:
+        records = unpivot.with_parts(records, _amounts(source.payments.unpivot, source, in_payment), is_own=F.lit(False))
+    else:
+        amount = source.payments.columns["payment_amount"]
+        given = [text.isNotNull() for name in amount.raw_columns if (text := in_payment(name)) is not None]
+        records = records.where(reduce(lambda left, right: left | right, given, F.lit(False)))
+    return records.withColumns({"_child_position": F.lit(1), "_children_broken": F.lit(False)})
+
+
+def _with_lines_of_their_own(records: DataFrame, source: model.Source, find: Find, in_row: Find) -> DataFrame:
+    """The records that are lines, and the lines that their columns tell beside. Where a document begins, there is a line."""
+    is_line = F.col(BROKEN).isNotNull() | _is_one_of(source.line_rows, find, source)
+    begins = in_row(source.carry_down.group_by) if source.carry_down else None
+    is_line = is_line if begins is None else is_line | begins.isNotNull()
+    if source.unpivot_lines:
+        return unpivot.with_parts(records, _amounts(source.unpivot_lines, source, in_row), is_line)
+    return records.where(is_line) if source.line_rows else records
+
+
+def _amounts(items: Sequence[model.Unpivoted], source: model.Source, in_row: Find) -> list[unpivot.Amount]:
+    """What each of the columns tells; a text that is no number counts as told, so that it is found out."""
+    amounts = []
+    for item in items:
+        text = _first(item.aliases, in_row)
+        is_nothing = F.coalesce(number(text, source.locale).try_cast(SPARK_TYPES["amount"]) == 0, F.lit(False))
+        is_told = text.isNotNull() & ~is_nothing & _all_hold(item.when, in_row, source)
+        amounts.append(unpivot.Amount(item, text, is_told))
+    return amounts
+
+
+def _cells_of_parts(
+    known: Sequence[Field], columns: Mapping[str, model.Column], items: Sequence[model.Unpivoted], read: _Reading
+) -> list[_Cell]:
+    """The cells of records, which are taken apart into their amounts where the mapping names such (``items``)."""
+    cells = []
+    for field in known:
+        column, find = columns.get(field.name), read.find
+        if items and column is None and (field.name == read.amount_field or any(field.name in item.values for item in items)):
+            column, find = _TOLD_BY_PART, _nowhere
+        cell = _cell(field, column, find, read.source, read.zone)
+        if items:
+            text = unpivot.text_of_part(
+                field.name, cell.text, cell.is_list, items, read.amount_field, keeps_others=read.keeps_others
+            )
+            cell = replace(cell, text=text)
+        cells.append(cell)
+    return cells
+
+
+def _nowhere(_name: str) -> None:
+    return None
 
 
 def _carried_down(bronze: DataFrame, source: model.Source) -> tuple[DataFrame, Find]:
@@ -175,6 +257,9 @@ def _holds(condition: model.Condition, find: Find, source: model.Source) -> Colu
     text = _first(condition.aliases, find)
     if condition.is_given is not None:
         return text.isNotNull() == F.lit(condition.is_given)
+    if condition.starts_with:
+        begins = (text.startswith(start) for start in condition.starts_with)
+        return F.coalesce(reduce(lambda left, right: left | right, begins), F.lit(False))
     if condition.one_of:
         return F.coalesce(text.isin(*condition.one_of), F.lit(False))
     amount = number(text, source.locale).try_cast(SPARK_TYPES["amount"])
@@ -317,17 +402,22 @@ def _computed_cell(field: Field, column: model.Column, find: Find, source: model
     kind = SPARK_TYPES[field.type]
     if not parts:
         return _Cell(field, F.lit(None).cast("string"), F.lit(None).cast(kind), is_required)
-    text = F.when(F.coalesce(*parts).isNotNull(), F.array(*parts, *less))
+    percent = [] if column.percent is None else [find(column.percent)]
+    shares = [F.lit(None).cast("string") if part is None else part for part in percent]
+    text = F.when(F.coalesce(*parts).isNotNull(), F.array(*parts, *less, *shares))
     written = F.col(f"_text_{field.name}")
 
     def read(position: int, neutral: int) -> Column:
-        given = number(written[position], source.locale).try_cast(kind)
-        return F.when(written[position].isNull(), F.lit(neutral).cast(kind)).otherwise(given)
+        part = F.get(written, F.lit(position))
+        given = number(part, source.locale).try_cast(kind)
+        return F.when(part.isNull(), F.lit(neutral).cast(kind)).otherwise(given)
 
     numbers = [read(position, 0 if column.sum else 1) for position in range(len(parts))]
     result = reduce(lambda left, right: left + right if column.sum else left * right, numbers)
     for position in range(len(parts), len(parts) + len(less)):
         result = result - read(position, 0)
+    for position in range(len(parts) + len(less), len(parts) + len(less) + len(shares)):
+        result = result * read(position, 0) / 100
     value = F.when(written.isNotNull(), result).try_cast(kind)
     return _Cell(field, text, value, is_required, can_fail=True, is_list=True)
 
@@ -421,7 +511,14 @@ def _utc_day(instant: Column) -> Column:
 
 
 def _with_zone(records: DataFrame, source: model.Source, branches: DataFrame, find: Find) -> DataFrame:
-    """Add the time zone of naive times: the mapping's, or that of the record's branch (UTC while it is unknown)."""
+    """Add the time zone of naive times: the record's own, the mapping's, or that of its branch (UTC while it is unknown)."""
+    if source.timezone_column:
+        named = _first(source.timezone_column, find)
+        labels = F.create_map(*(F.lit(text) for pair in RAILS.items() for text in pair))
+        own = F.coalesce(F.try_element_at(labels, named), F.when(named.isin(*sorted(iana_zones())), named))
+        rest = _with_zone(records, source.model_copy(update={"timezone_column": ()}), branches, find)
+        unknown = F.when(own.isNull(), named)
+        return rest.withColumns({"_zone": F.coalesce(own, F.col("_zone")), _UNKNOWN_ZONE: unknown})
     if source.timezone != "branch":
         return records.withColumn("_zone", F.lit(source.timezone))
     branch = next(field for field in RECEIPT_FIELDS if field.name == "branch_id")
@@ -435,6 +532,14 @@ def _with_zone(records: DataFrame, source: model.Source, branches: DataFrame, fi
     return joined.withColumn("_zone", F.coalesce("_branch_zone", F.lit("UTC"))).drop(
         "_text_branch_id", "_branch_id", "_zone_branch", "_branch_zone"
     )
+
+
+def _unknown_zone(source: model.Source) -> list[Finding]:
+    """A time whose zone nobody knows is no instant."""
+    if not source.timezone_column:
+        return []
+    unknown = F.col(_UNKNOWN_ZONE)
+    return [Finding("value_unknown", "error", "timezone_column", F.col(BROKEN).isNull() & unknown.isNotNull(), unknown)]
 
 
 def _with_children(records: DataFrame, nested: model.Children, text: Column, source: model.Source) -> DataFrame:

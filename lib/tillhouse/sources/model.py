@@ -6,9 +6,7 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Annotated, Literal, Self
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,6 +14,7 @@ from tillhouse.sources import entities, fields
 from tillhouse.sources.delivery import Delivery
 from tillhouse.sources.json_objects import Jsonl
 from tillhouse.sources.policy import Quality
+from tillhouse.sources.time_zones import iana_zones
 from tillhouse.strict import StrictModel, did_you_mean
 
 Transform = Literal["strip_apostrophe", "ungroup_integer", "strip_leading_zeros", "gtin", "lower", "upper", "salesforce_id"]
@@ -23,11 +22,6 @@ _DATED = ("started_at", "ended_at", "business_date")
 # The part of Spark's date patterns that means the same on every machine. In them Y, D and w are weeks and days of the year.
 _DATE_PATTERN = re.compile(r"(y{4}|yy|M{1,4}|dd?|HH?|hh?|mm?|ss?|S{1,6}|a|X{1,3}|x{1,3}|Z|VV|'[^']*'|[^A-Za-z'\[\]{}#])+")
 _CAPTURE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 def _date_format(text: str) -> str:
@@ -49,8 +43,8 @@ def _encoding(text: str) -> str:
 
 
 def _zone(text: str) -> str:
-    if text not in _zones():
-        raise ValueError(f"{text!r} is unknown{did_you_mean(text, _zones())}; use an IANA name such as Europe/Berlin")
+    if text not in iana_zones():
+        raise ValueError(f"{text!r} is unknown{did_you_mean(text, iana_zones())}; use an IANA name such as Europe/Berlin")
     return text
 
 
@@ -70,12 +64,13 @@ class Condition(StrictModel):
 
     aliases: tuple[Text, ...] = Field(min_length=1)
     one_of: tuple[Text, ...] = ()
+    starts_with: tuple[Text, ...] = ()
     sign: Literal["positive", "negative"] | None = None
     is_given: bool | None = None
 
     @model_validator(mode="after")
     def _one_question(self) -> Self:
-        _exactly_one(self, ("one_of", "sign", "is_given"), "for example {aliases: [Typ], one_of: [Refund]}")
+        _exactly_one(self, ("one_of", "starts_with", "sign", "is_given"), "for example {aliases: [Typ], one_of: [Refund]}")
         return self
 
 
@@ -83,6 +78,20 @@ class Alternative(StrictModel):
     """A kind of child record: it fulfils every condition of ``when``."""
 
     when: tuple[Condition, ...] = Field(min_length=1)
+
+
+class Unpivoted(StrictModel):
+    """An amount in a column of its own that is a line or payment by itself, wherever it is neither empty nor 0."""
+
+    aliases: tuple[Text, ...] = Field(min_length=1)
+    when: tuple[Condition, ...] = ()
+    values: dict[str, Text] = Field(default_factory=dict)
+    negative: bool = False
+
+    @property
+    def asked_columns(self) -> tuple[str, ...]:
+        """Names in the export that it looks at."""
+        return (*self.aliases, *(name for condition in self.when for name in condition.aliases))
 
 
 class Case(StrictModel):
@@ -120,6 +129,7 @@ class Column(StrictModel):
     sum: tuple[Text, ...] = ()
     multiply: tuple[Text, ...] = ()
     minus: tuple[Text, ...] = ()
+    percent: Text | None = None
     from_path: Text | None = None
     value: Text | None = None
     cases: tuple[Case, ...] = ()
@@ -136,6 +146,8 @@ class Column(StrictModel):
             raise ValueError("cases choose between texts; sum and multiply have none")
         if self.minus and not (self.sum or self.multiply):
             raise ValueError("minus goes with sum or multiply, for example {sum: [Price], minus: [Discount]}")
+        if self.percent and not self.multiply:
+            raise ValueError("percent goes with multiply, for example {multiply: [Quantity, Price], percent: Discount}")
         return self
 
     @property
@@ -146,7 +158,12 @@ class Column(StrictModel):
     @property
     def asked_columns(self) -> tuple[str, ...]:
         """Further names in the export that it looks at, none of which a file must have."""
-        return (*self.minus, *(name for case in self.cases for name in case.raw_columns))
+        share = () if self.percent is None else (self.percent,)
+        return (*self.minus, *share, *(name for case in self.cases for name in case.raw_columns))
+
+
+def _asked(unpivoted: Iterable[Unpivoted]) -> Iterable[str]:
+    return (name for item in unpivoted for name in item.asked_columns)
 
 
 def _exactly_one(model: StrictModel, names: Iterable[str], example: str) -> None:
@@ -286,15 +303,20 @@ class Nested(Children):
 
 
 class Payments(Children):
-    """Payments: child records as ``Nested``, or without ``path`` one in each record that tells an amount."""
+    """Payments: child records as ``Nested``, or without ``path`` one in each record that tells an amount.
+
+    With ``unpivot`` there is one for each of its columns that tells an amount.
+    """
 
     path: Text | None = None
     negative: tuple[Condition, ...] = ()
+    unpivot: tuple[Unpivoted, ...] = ()
 
     @property
     def asked_columns(self) -> tuple[str, ...]:
-        """Names in the child records that only conditions look at."""
-        return (*super().asked_columns, *(name for condition in self.negative for name in condition.aliases))
+        """Names in the child records that only conditions and amounts of their own look at."""
+        asked = (name for condition in self.negative for name in condition.aliases)
+        return (*super().asked_columns, *asked, *_asked(self.unpivot))
 
 
 class VersionOrder(StrictModel):
@@ -337,12 +359,16 @@ class Source(StrictModel):
     locale: Locale = Locale()
     date_formats: tuple[DateFormat, ...] = ()
     timezone: BranchOrZone = "branch"
+    timezone_column: tuple[Text, ...] = ()
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     phone_region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
     depth: Literal["lines", "categories", "totals"] = "lines"
     document: Literal["receipt", "day"] = "receipt"
     sign_rule: Literal["signed", "by_quantity", "by_type"] = "signed"
-    line_number: Literal["column", "ordinal"] = "column"
+    line_number: Literal["column", "ordinal", "by_content"] = "column"
+    line_rows: tuple[Alternative, ...] = ()
+    unpivot_lines: tuple[Unpivoted, ...] = ()
+    pays: Text | None = None
     registers: Literal["of_branch", "of_chain"] = "of_branch"
     personal_data: bool = False
     new_columns: Literal["keep", "reject"] = "keep"
@@ -391,6 +417,12 @@ class Source(StrictModel):
         return tuple(dict.fromkeys(nested.path for nested in (self.lines, self.payments) if nested and nested.path))
 
     @property
+    def asked_columns(self) -> tuple[str, ...]:
+        """Names in the export that no field is read from, but that the mapping looks at."""
+        asked = (name for kind in self.line_rows for condition in kind.when for name in condition.aliases)
+        return (*self.timezone_column, *asked, *_asked(self.unpivot_lines))
+
+    @property
     def needed(self) -> list[dict[str, tuple[str, ...]]]:
         """Fields that a file must have a column for, with that column's names; of each group at least one."""
         groups = [
@@ -420,6 +452,10 @@ class Source(StrictModel):
 
     def _is_numbered(self, field: str) -> bool:
         return field == "line_number" and self.line_number == "column" and self.depth == "lines"
+
+    def _is_unpivoted(self, field: str) -> bool:
+        items = self.payments.unpivot if self.payments else ()
+        return bool(items) and (field == "payment_amount" or all(field in item.values for item in items))
 
     def _mapped(self) -> list[tuple[str, Mapping[str, Column], tuple[fields.Field, ...]]]:
         """The mapped columns by place, each with the fields that may be filled there."""
@@ -490,6 +526,7 @@ class Source(StrictModel):
             if self.carry_down is not None:
                 yield "carry_down", f"is for receipts, this source is a {self.entity}; remove the key"
             return
+        yield from self._problems_of_parts()
         if self.payments is not None and self.payments.path is None:
             amount = self.payments.columns.get("payment_amount")
             if amount is not None and not amount.raw_columns:
@@ -504,6 +541,43 @@ class Source(StrictModel):
             yield "document", "day needs depth: categories or totals"
         if self.sign_rule == "by_type" and "transaction_type" not in self.columns:
             yield "sign_rule", "by_type needs the field transaction_type; map it under columns"
+
+    def _problems_of_parts(self) -> Iterable[tuple[str, str]]:
+        for key in ("line_rows", "unpivot_lines"):
+            if getattr(self, key) and self.lines is not None:
+                yield (
+                    key,
+                    "is for records that are lines themselves; these are nested under lines: say lines.only, or remove the key",
+                )
+        if self.payments is not None and self.payments.unpivot:
+            if self.payments.path:
+                yield "payments.unpivot", "is for payments told in columns of the record; name either path or unpivot"
+            if "payment_amount" in self.payments.columns:
+                yield "payments.columns.payment_amount", "is what payments.unpivot tells; remove one of them"
+        if self.pays is not None and self.payments is None:
+            yield "pays", "says whose receipts the payments belong to; map payments, or remove the key"
+        kind = self.columns.get("transaction_type")
+        if self.pays is not None and (kind is None or kind.value not in fields.NO_SALES):
+            yield "pays", "its documents must not count beside those that they pay; say transaction_type: {value: CONTROL}"
+        if self.pays == self.name:
+            yield "pays", "names this source itself; remove the key"
+        yield from self._problems_of_unpivoted()
+
+    def _problems_of_unpivoted(self) -> Iterable[tuple[str, str]]:
+        payments = self.payments.unpivot if self.payments else ()
+        places = (
+            ("unpivot_lines", self.unpivot_lines, fields.LINE_FIELDS),
+            ("payments.unpivot", payments, fields.PAYMENT_FIELDS),
+        )
+        for place, items, known in places:
+            allowed = {field.name: field for field in known if field.type in ("text", "code")}
+            for number, item in enumerate(items):
+                for name, text in item.values.items():
+                    key = f"{place}[{number}].values.{name}"
+                    if name not in allowed:
+                        yield key, f"is none of {', '.join(allowed)}{did_you_mean(name, allowed)}"
+                    elif allowed[name].allowed and text not in allowed[name].allowed:
+                        yield key, f"{text!r} is not allowed. Allowed: {', '.join(allowed[name].allowed)}"
 
     def _unknown_fields(self) -> Iterable[tuple[str, str]]:
         for place, mapped, known in self._mapped():
@@ -521,6 +595,7 @@ class Source(StrictModel):
         for place, mapped, known in self._mapped():
             for field in known:
                 implied = field.name == "receipt_id" and self.document == "day"
+                implied |= place == "payments.columns" and self._is_unpivoted(field.name)
                 if field.required and field.name not in mapped and not implied:
                     yield f"{place}.{field.name}", f"is missing ({field.meaning}); say which column holds it"
         if self.entity == "receipt" and not set(_DATED) & self.columns.keys():

@@ -73,7 +73,8 @@ def decide_columns(records: Records, source: Source) -> list[ColumnDecision]:
     nested = [item for item in (source.lines, source.payments) if item is not None]
     flat = [item for item in nested if item.path is None]
     consents = [name for consent in source.consent for name in consent.raw_columns]
-    known = {column_key(name) for name in (*source.nested_paths, *order, *carried, *consents, *_asked(flat))}
+    asked = (*source.asked_columns, *consents, *_asked(flat))
+    known = {column_key(name) for name in (*source.nested_paths, *order, *carried, *asked)}
     ignored = {column_key(name) for name in source.ignored_columns}
     decisions = _decide(records.columns, {**source.columns, **_mapped(flat)}, column_key, known, ignored)
     for path in source.nested_paths:

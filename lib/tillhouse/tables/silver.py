@@ -106,13 +106,15 @@ RECEIPT_PAYMENT = Table(
         tender_name STRING COMMENT 'tender as the source names it',
         currency STRING NOT NULL COMMENT 'ISO 4217',
         amount DECIMAL(18,2) NOT NULL COMMENT 'signed amount kept by the branch, change already taken off',
-        {MONTH_COLUMN}
+        {MONTH_COLUMN},
+        tip_amount DECIMAL(18,2) COMMENT 'tip contained in the amount, where no line of the receipt tells it',
+        _document_key STRING COMMENT 'receipt_key of the document that tells the payment, see pays in docs/sources.md'
     """,
     key=("receipt_key", "payment_number"),
     partition_by=(MONTH,),
     sort_by=("branch_id", "business_date"),
     change_feed=True,
-    version=2,
+    version=3,
 )
 
 RECEIPT_VERSION = Table(
