@@ -670,7 +670,8 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "default": "Text that stands in where the record has none; it is read like the record's own.",
         "transform": "`strip_apostrophe`: without a leading `'`. `ungroup_integer`: without marks between groups of "
         "three digits. `strip_leading_zeros`. `gtin`: 8, 12, 13 or 14 digits; the lost zeros of 7, 9, 10 or 11 digits come back "
-        "where the check digit fits then; anything else is unreadable. `lower`, `upper`. `salesforce_id`: the first 15 of 15 or 18 characters.",
+        "where the check digit fits then; anything else is unreadable. `lower`, `upper`. `salesforce_id`: the first 15 of 15 "
+        "or 18 characters.",
     },
     Consent: {
         "channel": "By which way the person may be reached; `any` for all of them.",
