@@ -196,10 +196,10 @@ def workbook() -> bytes:
     at = datetime.fromisoformat("2025-10-25T09:05")
     for row in (
         ("Umsatzliste",),
-        ("Filiale", "Bonnr", "Zeitpunkt", "ArtNr", "Menge", "Betrag"),
-        (3, 501, at, "A1", 2, 0.1 + 0.2),
-        (3, "0502", at, "A2", -1, -1234.5),
-        ("Summe", None, None, None, None, -1234.2),
+        ("Filiale", "Kasse", "Bonnr", "Zeitpunkt", "ArtNr", "EAN", "Menge", "Einheit", "Betrag", "Rabatt"),
+        (3, 1, 501, at, "A1", 12345678905, 2, "Stk", 0.1 + 0.2, 0.1),
+        (3, "01", "0502", at, "A2", 4006381333931.0, -1, None, -1234.5, None),
+        ("Summe", None, None, None, None, None, None, None, -1234.2, None),
     ):
         made.active.append(row)
     buffer = io.BytesIO()
