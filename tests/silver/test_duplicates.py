@@ -21,7 +21,7 @@ def receipts(spark: SparkSession, rows: Sequence[tuple[str, str, str]], kind: st
         {
             "started_at": F.to_timestamp("at"), "ended_at": F.lit(None).cast("timestamp"), "branch_id": F.lit("B"),
             "currency": F.lit("EUR"), "party_key": F.lit(None).cast("string"), "status": F.lit("FINAL"),
-            "detail_level": F.lit("lines"),
+            "detail_level": F.lit("lines"), "is_time_ambiguous": F.col("receipt_key") == "twice",
         }
     )  # fmt: skip
 
@@ -42,6 +42,7 @@ def test_the_same_lines_in_any_order_within_ten_seconds_at_one_till_are_suspecte
         ("b", "1", "2026-03-03 10:00:07"),
         ("c", "1", "2026-03-03 10:00:18"),  # the next customer
         ("d", "2", "2026-03-03 10:00:07"),  # another till
+        ("twice", "1", "2026-03-03 10:00:01"),  # an hour that comes twice
     ]
     made = receipts(spark, given)
     sold = lines(spark, {"a": ["A", "B"], "b": ["B", "A"], "x": ["A", "A"], "c": ["A", "B"], "d": ["A", "B"]})

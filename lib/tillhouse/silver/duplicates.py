@@ -43,9 +43,12 @@ def judge(store: Store, since: Since | None) -> list[Judged]:
 
 
 def only_close(receipts: DataFrame) -> DataFrame:
-    """Valid receipts with lines that have a neighbour: the same till, operator, customer and amount within seconds."""
+    """Valid receipts with lines that have a neighbour: the same till, operator, customer and amount within seconds.
+
+    A time in the hour that comes twice says nothing: its neighbour may be an hour away.
+    """
     valid = receipts.where("status = 'FINAL' AND transaction_type IN ('SALE', 'RETURN', 'EXCHANGE') AND detail_level = 'lines'")
-    timed = valid.withColumn("_at", F.coalesce("started_at", "ended_at")).where("_at IS NOT NULL")
+    timed = valid.withColumn("_at", F.coalesce("started_at", "ended_at")).where("_at IS NOT NULL AND NOT is_time_ambiguous")
     return timed.transform(_with_neighbour, list(_SAME)).where(F.col("_seconds") <= SECONDS).drop("_seconds", "_other")
 
 
