@@ -183,7 +183,9 @@ make RETURN; everything else is a SALE. Where a source states ORDER, TRAINING, C
 **Revenue** is the signed sum of the revenue lines of valid receipts, with VAT; the column *revenue* below says which
 types of lines count. It is summed from the lines and never taken from the total that a receipt states: where the two
 differ, the lines count and `total_differs` is an exception. A return lowers the revenue of its own day; it is never
-dated back. Revenue may be negative.
+dated back. The one exception is a refund that a source writes into the old receipt without a day of its own (Shopify's
+export): it lowers the day of that receipt. Revenue may be negative. A receipt that looks as if a till had made it twice
+(`suspected_duplicate`) counts until somebody takes it back.
 
 **Day.** Everything counts on the branch's own trading day (`business_date`): the one that the source states, else the
 day of the receipt's end (or start) in the time zone of the branch, after the branch's start of day.
