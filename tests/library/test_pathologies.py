@@ -212,6 +212,12 @@ def test_p17_renamed_columns_are_known_by_their_other_names_and_a_missing_one_re
         assert [item.column for item in decisions if item.decision == "new"] == new
     with pytest.raises(SourceError, match=r"column missing for receipt_id \[Transaction ID, Payment ID\]"):
         read_records(older.replace("Payment ID", "Payment No").encode(), square)
+    paid = read_model(Source, LIBRARY / "square_transactions.yml")
+    text = "Date,Time,Location,Transaction ID,Payment ID,Total Collected,Plastic\n2026-07-20,10:00:00,B,T1,P1,$5.00,$5.00\n"
+    with pytest.raises(
+        SourceError, match=r"column missing for payments.unpivot \[Card, Cash, .*; not known to the mapping: Plastic"
+    ):
+        read_records(text.encode(), paid)
 
 
 def test_p17_a_refund_under_an_older_word_is_the_same_document(library: Chain) -> None:

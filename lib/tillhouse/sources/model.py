@@ -423,6 +423,12 @@ class Source(StrictModel):
         return (*self.timezone_column, *asked, *_asked(self.unpivot_lines))
 
     @property
+    def amounts_paid(self) -> tuple[str, ...]:
+        """Columns that tell a payment each; a file must have one of them."""
+        unpivoted = self.payments.unpivot if self.payments is not None else ()
+        return tuple(name for item in unpivoted for name in item.aliases)
+
+    @property
     def needed(self) -> list[dict[str, tuple[str, ...]]]:
         """Fields that a file must have a column for, with that column's names; of each group at least one."""
         groups = [
@@ -435,6 +441,8 @@ class Source(StrictModel):
             groups.append({name: self.columns[name].raw_columns for name in _DATED if name in self.columns})
         if self.lines is not None:
             groups.append({self.lines.path: (self.lines.path,)})
+        if self.amounts_paid:
+            groups.append({"payments.unpivot": self.amounts_paid})
         given = {name for _, mapped, _ in self._mapped() for name, column in mapped.items() if column.default}
         return [group for group in groups if all(group.values()) and not given & group.keys()]
 

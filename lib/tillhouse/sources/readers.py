@@ -88,6 +88,9 @@ def decide_columns(records: Records, source: Source) -> list[ColumnDecision]:
             decisions += [
                 ColumnDecision(d.column if d.decision == "missing" else prefix + d.column, d.decision, d.field) for d in found
             ]
+    present = {column_key(name) for name in records.columns}
+    if source.amounts_paid and not present & {column_key(name) for name in source.amounts_paid}:
+        decisions.append(ColumnDecision("payments.unpivot", "missing", "payments.unpivot"))
     return decisions
 
 
