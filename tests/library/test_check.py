@@ -15,6 +15,7 @@ from tests.conftest import ROOT, Chain
 from tests.library.trial import Trial
 from tillhouse.silver.exceptions import CONFLICTING, PRODUCT_UNKNOWN
 from tillhouse.silver.products import AMBIGUOUS, CATEGORY_UNKNOWN, NOT_DIVIDED, REUSED
+from tillhouse.silver.settlement import PAYMENTS_DIFFER
 from tillhouse.tables import Table, ops, silver
 
 Row = dict[str, Any]
@@ -25,6 +26,7 @@ OF_SEVERAL_FILES = {
     silver.PRODUCT.full_name: {"category_l1", "category_l2", "category_l3"},  # of category_ref, by the mapping of categories
 }
 OF_SEVERAL_RULES = (CONFLICTING, PRODUCT_UNKNOWN, AMBIGUOUS, CATEGORY_UNKNOWN, REUSED, NOT_DIVIDED)
+PAID_ELSEWHERE = (PAYMENTS_DIFFER, "square_items")  # what is told by another export, no single file shows
 TELLS = ("exception_id", "rule", "severity", "source", "entity", "record_key", "branch_id", "business_date", "amount", "currency")
 
 
@@ -124,6 +126,8 @@ def by_key(table: Table, rows: list[Row]) -> dict[tuple[Any, ...], Row]:
 
 def is_of(row: Row, trial: Trial, current: set[str]) -> bool:
     """Whether an exception is of this file alone: of a receipt that it has brought, or of a record without key."""
+    if (row["rule"], row["source"]) == PAID_ELSEWHERE:
+        return False
     if row["source"] != trial.source or row["rule"] in OF_SEVERAL_RULES or row["context"].get("file") != trial.path:
         return False
     return row["_scope"] is None or row["_scope"] in current

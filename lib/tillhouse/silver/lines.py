@@ -159,7 +159,7 @@ def _with_line_number(lines: DataFrame, source: Source) -> DataFrame:
     if source.lines is not None:
         return lines.withColumn("line_number", F.col("_child_position"))
     receipt = ["branch_id", "register_id", "closing_id", "receipt_id"]
-    order = [F.col(f"{PART}.position") > 0] if source.unpivot_lines else []
+    order = [F.col(f"{PART}.is_beside")] if source.unpivot_lines else []
     order += [F.col(name) for name in _CONTENT] if source.line_number == "by_content" else []
     order += [F.col("_row"), F.col(f"{PART}.position")] if source.unpivot_lines else [F.col("_row")]
     in_file = Window.partitionBy("_file_id", *receipt).orderBy(*order)

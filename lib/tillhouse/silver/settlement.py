@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 
@@ -18,12 +18,14 @@ from tillhouse.tables import silver
 PAYMENTS_DIFFER, UNMATCHED = "payments_differ", "payment_unmatched"
 
 
-def with_settlements(judged: Sequence[Judged], store: Store, sources: Iterable[Source], since: Since | None) -> list[Judged]:
+def with_settlements(judged: Sequence[Judged], store: Store, sources: Sequence[Source], since: Since | None) -> list[Judged]:
     """What was judged, and what is found by looking at both exports: at receipts or payments of which something has changed.
 
-    Either file may come first, so this is judged on what the tables hold, after they are written.
+    Either file may come first, so this is judged on what the tables hold, after they are written. A trial of one export alone
+    has no other to look at.
     """
-    payers = [source for source in sources if source.pays is not None]
+    names = {source.name for source in sources}
+    payers = [source for source in sources if source.pays in names]
     if not payers:
         return list(judged)
     is_apart = _is_apart(payers)

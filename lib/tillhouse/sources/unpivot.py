@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from tillhouse.sources import model
 
-# What a row stands for: position (0 for the record itself, else the number of the amount), amount, is_negative
+# What a row stands for: position (0 for the record itself, else the number of the amount), is_beside, amount, is_negative
 PART = "_part"
 IS_FIRST = "_is_first_part"
 
@@ -37,7 +37,8 @@ def with_parts(records: DataFrame, amounts: Sequence[Amount], is_own: Column) ->
 
 
 def _part(position: int, amount: Column, *, is_negative: bool) -> Column:
-    return F.struct(F.lit(position).alias("position"), amount.alias("amount"), F.lit(is_negative).alias("is_negative"))
+    told = {"position": F.lit(position), "is_beside": F.lit(position > 0), "amount": amount, "is_negative": F.lit(is_negative)}
+    return F.struct(*(value.alias(name) for name, value in told.items()))
 
 
 def text_of_part(
