@@ -48,7 +48,7 @@ from tillhouse.sources.model import (
     Workbook,
     Xml,
 )
-from tillhouse.sources.policy import DelayLimits, Quality, ShareLimits, Trailer
+from tillhouse.sources.policy import ControlFile, DelayLimits, Quality, ShareLimits, Trailer
 from tillhouse.tables import Table, entities, gold, ops, silver, vault
 from tillhouse.tables.bronze import bronze_table
 
@@ -483,6 +483,12 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
         "A line of a text table, below its records, that states what it holds; of several the last. At least one of `records` "
         "and `amount`.",
     ),
+    "control_file": (
+        ControlFile,
+        "A text table with a header and one row, written as the source's own (`encoding`, `csv`, `locale`). It is no "
+        "delivery of its own. A file whose control file has not come yet exceeds every limit, and is judged again when it "
+        "has. At least one of `records` and `amount`.",
+    ),
     "Closed days": (Closed, "Days on which nothing is expected; without `branches` and `regions`, of no branch."),
 }
 CONF_MODELS: dict[str, tuple[type[BaseModel], str]] = {
@@ -542,6 +548,7 @@ SEE: dict[type[BaseModel], str] = {
     ShareLimits: "limits",
     DelayLimits: "limits-of-delay",
     Trailer: "trailer",
+    ControlFile: "control_file",
     Closed: "closed-days",
     **connector_docs.SEE,
     Duty: "a-duty",
@@ -630,9 +637,10 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
     Quality: {
         "rejected": "Share of records that errors keep out. An unknown branch does not count: its master data may follow.",
         "stated_totals": "Share of receipts whose lines do not add up to `stated_gross_amount`.",
-        "control_totals": "Difference between what the trailer states and what the file holds, as share of what is stated.",
+        "control_totals": "Difference between what is stated of the file and what it holds, as share of what is stated.",
         "delay": "Time from the due time of `delivery` to the export time that the path declares.",
-        "trailer": "Where the file states how much it holds.",
+        "trailer": "A line of the file that states how much it holds.",
+        "control_file": "A file beside it that states that.",
     },
     ShareLimits: {
         "warn": "Above it the file is an exception.",
@@ -646,6 +654,11 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "prefix": "How the line begins; one of `csv.footer_prefix`.",
         "records": "In which column of the line, from 1, the number of records stands.",
         "amount": "In which column the sum of `gross_amount` stands, as the records write it.",
+    },
+    ControlFile: {
+        "pattern": "Path of the control file; `{name}` stands for what `file_pattern` has captured.",
+        "records": "Column with the number of records.",
+        "amount": "Column with the sum of `gross_amount`, as the records write it.",
     },
     Closed: {
         "weekdays": "Such as `sunday`.",

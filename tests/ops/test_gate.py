@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from tests.conftest import Chain
 from tests.sources.mappings import source
 from tillhouse import cli, pipeline
-from tillhouse.bronze import files
+from tillhouse.bronze import controls, files
 from tillhouse.errors import HeldError
 from tillhouse.ops import gate
 from tillhouse.ops.gate import Facts
@@ -139,10 +139,30 @@ def test_files_are_judged_by_what_they_hold(spark: SparkSession, tmp_path: Path)
         [
             "file_share_rejected: 1 of 4 records are kept out (25.00%), warn above 10.00%",
             "file_totals_differ: 1 of 2 receipts differ from their stated total (50.00%), warn above 0.00%",
-            "file_control_differs: the trailer states no records, stop above 0.00%",
+            "file_control_differs: no records stated, stop above 0.00%",
         ],
         ["file_delayed: exported 42 hours after it was due (2026-02-02 12:00 UTC), warn above 1 day"],
     ]
+
+
+def test_a_control_file_states_what_its_file_holds_and_is_waited_for(spark: SparkSession, tmp_path: Path) -> None:
+    till = source(
+        changes="{locale: {decimal: ','}, quality: {control_totals: {stop: 0}, "
+        "control_file: {pattern: 'till/{week}.ctl', records: Anzahl, amount: Summe}}}"
+    )
+    (tmp_path / "till").mkdir()
+    texts = {"2026W05.csv": BAD, "2026W06.csv": GOOD, "2026W05.ctl": "Anzahl;Summe\n4;7,00\n", "2026W07.ctl": "Anzahl;Summe\n"}
+    for name, text in texts.items():
+        (tmp_path / "till" / name).write_text(text.replace("Summe;1", "F9;1"))
+    listed = files.list_deliveries(spark, str(tmp_path), [till])
+    control_files = {item.path: item for item in listed if item.is_control}
+    assert sorted(control_files) == ["till/2026W05.ctl", "till/2026W07.ctl"]
+    items = files.inspect(spark, [item for item in listed if not item.is_control])
+    items = controls.with_controls(spark, items, control_files)
+    assert [item.stated for item in items] == [{"records": "4", "amount": "7,00"}, {"records": None, "amount": None}]
+    facts = [Facts(amount=Decimal(7)), Facts(amount=Decimal(1))]
+    told = [[str(check) for check in gate.exceeded(till, *pair)] for pair in zip(items, facts, strict=True)]
+    assert told == [[], ["file_control_differs: no records stated, stop above 0.00%"]]
 
 
 LATER = "corner_till/sales_B07_20250305T0500.csv"

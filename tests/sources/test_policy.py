@@ -11,7 +11,7 @@ from tests.sources.mappings import source
 from tillhouse.errors import ConfigError
 from tillhouse.sources import policy
 from tillhouse.sources.model import Csv, Locale
-from tillhouse.sources.policy import Check, DelayLimits, ShareLimits, Trailer
+from tillhouse.sources.policy import Check, ControlFile, DelayLimits, ShareLimits, Trailer
 
 LIMITS = ShareLimits(warn=0.01, stop=0.1)
 TRAILER = Trailer(prefix="Summe", records=2, amount=4)
@@ -41,6 +41,28 @@ def test_the_trailer_is_the_last_line_with_its_prefix() -> None:
     assert policy.trailer_of("F1;1\n", TRAILER, Csv(delimiter=";")) == {"records": None, "amount": None}
 
 
+def test_a_control_file_is_one_row_beside_the_file() -> None:
+    control = ControlFile(pattern="till/{week}.ctl", records="Anzahl", amount="Summe")
+    assert control.path_for({"week": "2026W05", "exported": "x"}) == "till/2026W05.ctl"
+    layout = Csv(delimiter=";")
+    assert policy.control_of("Datei;Anzahl;Summe\nx.csv;3;4,50\n", control, layout) == {"records": "3", "amount": "4,50"}
+    assert policy.control_of("Anzahl\n7\n", control, layout) == {"records": "7", "amount": None}
+    assert policy.control_of("", control, layout) == {"records": None, "amount": None}
+
+
+def test_a_control_file_is_no_file_of_its_source() -> None:
+    till = source(
+        changes="{file_pattern: 'till/{week}.*', quality: {control_totals: {stop: 0}, "
+        "control_file: {pattern: 'till/{week}.ctl', records: n}}}"
+    )
+    assert [till.has_control_at(path) for path in ("till/2026W05.ctl", "till/2026W05.csv", "shop/2026W05.ctl")] == [
+        True,
+        False,
+        False,
+    ]
+    assert not source().has_control_at("till/2026W05.ctl")
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [("1.234,50", "1234.50"), ("12,00-", "-12.00"), ("-3", "-3"), ("7 €", "7"), ("", None), ("1,2,3", None), ("zwei", None)],
@@ -55,10 +77,10 @@ def test_a_file_that_does_not_hold_what_it_states_exceeds_the_limit_once() -> No
     held = {"records": Decimal(98), "amount": Decimal("1234.50")}
     assert policy.exceeded_control(LIMITS, {"records": "98", "amount": "1.234,50"}, held, german) == []
     assert policy.exceeded_control(LIMITS, {"records": "100", "amount": "2.469,00"}, held, german) == [
-        Check(policy.CONTROL, "error", "amount 1,234.50 instead of 2,469.00 as the trailer states", "stop above 10.00%")
+        Check(policy.CONTROL, "error", "amount 1,234.50 instead of 2,469.00 as stated", "stop above 10.00%")
     ]
     [unread] = policy.exceeded_control(LIMITS, {"records": None}, held, german)
-    assert (unread.severity, unread.found) == ("error", "the trailer states no records")
+    assert (unread.severity, unread.found) == ("error", "no records stated")
     assert policy.exceeded_control(ShareLimits(stop=0), {"amount": "0,00"}, held, german)[0].severity == "error"
 
 
@@ -81,7 +103,12 @@ def test_a_delay_counts_from_the_due_time_to_the_declared_export_time() -> None:
         ("{stated_totals: {warn: 0}}", "needs the field stated_gross_amount; map it under columns"),
         ("{delay: {warn: 1 day}}", "needs delivery.from_path (the period) and version_order.from_path"),
         ("{delay: {warn: 1 week}}", "'1 week' is no duration; write for example 3 days or 12 hours"),
-        ("{control_totals: {stop: 0}}", "control_totals and trailer go together"),
+        ("{control_totals: {stop: 0}}", "control_totals goes together with trailer or control_file"),
+        (
+            "{control_totals: {stop: 0}, control_file: {pattern: 'till/{day}.ctl', amount: x}}",
+            "'day' is not captured in file_pattern",
+        ),
+        ("{control_totals: {stop: 0}, control_file: {pattern: x}}", "states nothing; say which column holds"),
         ("{control_totals: {stop: 0}, trailer: {prefix: Summe}}", "states nothing; say in which column"),
         ("{control_totals: {stop: 0}, trailer: {prefix: Summe, records: 2}}", "'Summe' must be one of csv.footer_prefix"),
     ],

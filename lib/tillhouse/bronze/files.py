@@ -33,7 +33,7 @@ DUPLICATE = "the same content has been loaded before; nothing to do"
 
 @dataclass(frozen=True)
 class Delivery:
-    """One file below the landing area."""
+    """One file below the landing area. A control file is of no source, and is no record of the lake."""
 
     path: str
     uri: str
@@ -41,6 +41,7 @@ class Delivery:
     modified_at: datetime
     source: Source | None
     captured: dict[str, str]
+    is_control: bool = False
 
     @property
     def key(self) -> tuple[str | None, str, int, datetime]:
@@ -111,6 +112,9 @@ def list_deliveries(spark: SparkSession, landing: str, sources: Sequence[Source]
     for uri, (size_bytes, modified_at) in found.items():
         path = uri.removeprefix(root).lstrip("/")
         if any(part.startswith((".", "_")) for part in path.split("/")):
+            continue
+        if any(source.has_control_at(path) for source in sources):
+            deliveries.append(Delivery(path, uri, size_bytes, modified_at, None, {}, is_control=True))
             continue
         matches = [(source, parts) for source in sources if (parts := source.match_path(path)) is not None]
         if len(matches) > 1:

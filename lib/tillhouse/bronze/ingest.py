@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from tillhouse.bronze import files
+from tillhouse.bronze import controls, files
 from tillhouse.bronze.files import Inspection
 from tillhouse.errors import SourceError, TillhouseError
 from tillhouse.sources.model import Source
@@ -45,7 +45,9 @@ def run(
     Raises:
         TillhouseError: records would be lost, because their files are no longer in the landing area; nothing was changed.
     """
-    deliveries = files.list_deliveries(store.spark, landing, sources)
+    listed = files.list_deliveries(store.spark, landing, sources)
+    deliveries = [delivery for delivery in listed if not delivery.is_control]
+    control_files = {delivery.path: delivery for delivery in listed if delivery.is_control}
     paths = {delivery.path for delivery in deliveries}
     ledger = sorted(store.read(ops.FILE_LEDGER).collect(), key=lambda row: (row["loaded_at"], row["run_id"]))
     tables = {source.name: bronze_table(source.name, source.personal_data) for source in sources}
@@ -54,6 +56,7 @@ def run(
     ledger = [row for row in ledger if row not in lost]
     seen = {_key(row): files.Seen(row["status"], row["reason"]) for row in ledger}
     inspections = files.inspect(store.spark, files.news(deliveries, seen))
+    inspections = controls.with_controls(store.spark, inspections, control_files)
     inspections = files.with_duplicates(inspections, {row["file_id"] for row in ledger if row["status"] == "loaded"})
     inspections = [item for item in gate(inspections) if seen.get(item.delivery.key) != files.Seen(item.status, item.reason)]
     loaded = [item for item in inspections if item.status == "loaded"]

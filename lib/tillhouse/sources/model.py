@@ -448,12 +448,12 @@ class Source(StrictModel):
 
     def match_path(self, path: str) -> dict[str, str] | None:
         """What ``file_pattern`` captures from a path below the landing area; None if the path is not of this source."""
-        parts = re.split(r"(\*|\{[a-z][a-z0-9_]*\})", _composed(self.file_pattern))
-        pattern = "".join(
-            "[^/]*" if part == "*" else f"(?P<{part[1:-1]}>[^/]+?)" if part.startswith("{") else re.escape(part) for part in parts
-        )
-        found = re.fullmatch(pattern, _composed(path))
-        return found.groupdict() if found else None
+        return _captured(self.file_pattern, path)
+
+    def has_control_at(self, path: str) -> bool:
+        """Whether a path is that of a control file, which states what a file holds and is none of the source itself."""
+        control = self.quality.control_file if self.quality else None
+        return control is not None and _captured(control.pattern, path) is not None
 
     def _is_list(self, path: str) -> bool:
         return path.rsplit("/", 1)[-1] in self.xml.lists
@@ -504,7 +504,10 @@ class Source(StrictModel):
     def _problems_of_quality(self) -> Iterable[tuple[str, str]]:
         if self.quality is None:
             return
-        trailer = self.quality.trailer
+        control, trailer = self.quality.control_file, self.quality.trailer
+        for name in _CAPTURE.findall(control.pattern) if control else ():
+            if name not in self.captures:
+                yield "quality.control_file.pattern", self._not_captured(name)
         if trailer is not None and (self.format != "csv" or trailer.prefix not in self.csv.footer_prefix):
             yield (
                 "quality.trailer.prefix",
@@ -672,6 +675,15 @@ class Source(StrictModel):
     def _not_captured(self, name: str) -> str:
         hint = did_you_mean(name, self.captures)
         return f"{name!r} is not captured in file_pattern {self.file_pattern!r}{hint}; write {{{name}}} where the path holds it"
+
+
+def _captured(pattern: str, path: str) -> dict[str, str] | None:
+    parts = re.split(r"(\*|\{[a-z][a-z0-9_]*\})", _composed(pattern))
+    expression = "".join(
+        "[^/]*" if part == "*" else f"(?P<{part[1:-1]}>[^/]+?)" if part.startswith("{") else re.escape(part) for part in parts
+    )
+    found = re.fullmatch(expression, _composed(path))
+    return found.groupdict() if found else None
 
 
 def _composed(text: str) -> str:

@@ -69,6 +69,24 @@ class Trailer(StrictModel):
         return self
 
 
+class ControlFile(StrictModel):
+    """A text table of one row beside each file that states what it holds; ``pattern`` is its path, with what the file's has."""
+
+    pattern: Text
+    records: Text | None = None
+    amount: Text | None = None
+
+    @model_validator(mode="after")
+    def _states_something(self) -> Self:
+        if self.records is None and self.amount is None:
+            raise ValueError("states nothing; say which column holds records or amount")
+        return self
+
+    def path_for(self, captured: Mapping[str, str]) -> str:
+        """The path that belongs to a file, by what its own path captures."""
+        return re.sub(r"\{(\w+)\}", lambda name: captured.get(name[1], name[0]), self.pattern)
+
+
 class Quality(StrictModel):
     """Limits of one source. Above ``warn`` a file flows and is an exception, above ``stop`` it is held until somebody decides."""
 
@@ -77,13 +95,18 @@ class Quality(StrictModel):
     control_totals: ShareLimits | None = None
     delay: DelayLimits | None = None
     trailer: Trailer | None = None
+    control_file: ControlFile | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if not (self.rejected or self.stated_totals or self.control_totals or self.delay):
             raise ValueError("sets no limit; add rejected, stated_totals, control_totals or delay")
-        if bool(self.control_totals) != bool(self.trailer):
-            raise ValueError("control_totals and trailer go together: what is stated, and by how much the file may differ")
+        if self.trailer and self.control_file:
+            raise ValueError("has trailer and control_file; keep the one that the export has")
+        if bool(self.control_totals) != bool(self.trailer or self.control_file):
+            raise ValueError(
+                "control_totals goes together with trailer or control_file: what is stated, and by how much the file may differ"
+            )
         return self
 
 
@@ -131,16 +154,16 @@ def exceeded_stated(limits: ShareLimits | None, differing: int, receipts: int) -
 def exceeded_control(
     limits: ShareLimits | None, stated: Mapping[str, str | None] | None, found: Mapping[str, Decimal], locale: Locale
 ) -> list[Check]:
-    """What the trailer of a file states against what the file holds; a total that is not there or unreadable is no total."""
+    """What trailer or control file state against what the file holds; a total that is not there or unreadable is no total."""
     checks = []
     for name, text in (stated or {}).items():
         value = to_number(text or "", locale)
         if value is None:
-            checks += exceeded(CONTROL, limits, float("inf"), f"the trailer states no {name}")
+            checks += exceeded(CONTROL, limits, float("inf"), f"no {name} stated")
             continue
         difference = abs(value - found[name])
         share = float(difference / abs(value)) if value else float(bool(difference))
-        checks += exceeded(CONTROL, limits, share, f"{name} {found[name]:,} instead of {value:,} as the trailer states")
+        checks += exceeded(CONTROL, limits, share, f"{name} {found[name]:,} instead of {value:,} as stated")
     return sorted(checks, key=lambda check: check.severity)[:1]  # one exception for each file and rule, the worse one
 
 
@@ -153,6 +176,14 @@ def trailer_of(text: str, trailer: Trailer, layout: Csv) -> dict[str, str | None
     return {
         name: cells[position - 1] if position <= len(cells) else None for name, position in wanted.items() if position is not None
     }
+
+
+def control_of(text: str, control: ControlFile, layout: Csv) -> dict[str, str | None]:
+    """What the first row of a control file states, as text; None where it states nothing."""
+    quote = {"quotechar": layout.quote} if layout.quote else {"quoting": csv.QUOTE_NONE}
+    row = next(csv.DictReader(text.splitlines(), delimiter=layout.delimiter, **quote), {})
+    wanted = {"records": control.records, "amount": control.amount}
+    return {name: row.get(column) for name, column in wanted.items() if column is not None}
 
 
 def to_number(text: str, locale: Locale) -> Decimal | None:
