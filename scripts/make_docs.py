@@ -39,9 +39,9 @@ from tillhouse.sources.model import (
     Condition,
     Consent,
     Csv,
+    Details,
     Locale,
     Nested,
-    Payments,
     Source,
     Unpivoted,
     VersionOrder,
@@ -311,12 +311,25 @@ OTHER_RULES = {
         "One file has the same line number twice in a receipt, with different contents.",
     ),
     "total_differs": ("warning", "receipt", "The lines do not add up to the total that the receipt states."),
-    "payments_differ": ("warning", "receipt", "The payments do not add up to the lines."),
     "register_in_two_branches": (
         "warning",
         "register",
         "A till whose number is unique in the chain (`registers: of_chain`) has receipts of two branches on the same day; "
         "one for each of these branches.",
+    ),
+    "payments_differ": (
+        "warning",
+        "receipt",
+        "The payments, less tips that are no part of the receipt, do not add up to the lines.",
+    ),
+    "taxes_differ": ("warning", "receipt_line_tax", "The taxes of a line, or of a receipt, do not add up to it."),
+    "line_unknown": ("warning", "receipt_line_tax", "A tax names a line that its receipt does not have."),
+    "closing_differs": (
+        "warning",
+        "closing",
+        "What a till closing states (Z report) is not what has come of it: final sales, returns, exchanges and cash movements of "
+        "the 31 days before and the 7 days after the closing. Business cases are compared by type of line, payments by means of "
+        "payment, cash by the currency handed over.",
     ),
     "suspected_duplicate": (
         "warning",
@@ -439,11 +452,13 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
         "`@CancelFlag`). Namespaces make no difference; entities are refused. Records are numbered in the order of the document.",
     ),
     "carry_down": (CarryDown, "For tables that say what concerns the whole document on its first row only."),
-    "Nested records": (Nested, "Records inside a record: the lines or payments of a receipt."),
-    "Payments": (
-        Payments,
-        "Payments nested in a receipt, as any nested records; without `path` each record of a table in which the column of "
-        "`payment_amount` is filled is one payment of its receipt, or each amount of `unpivot`.",
+    "Nested records": (Nested, "Records inside a record: the lines of a receipt."),
+    "Details": (
+        Details,
+        "Payments, taxes, references, adjustments and totals of closings: nested records, or without `path` one in each record "
+        "that tells one (a payment's amount, a tax's, an adjustment's, the receipt or document that a reference names). Where "
+        "several columns tell one each, such as cash and cards, write a list: `payments: [{columns: ...}, "
+        "{columns: ...}]`. `../` before the name of a column means that of the record that holds the nested one.",
     ),
     "An amount of its own": (
         Unpivoted,
@@ -534,7 +549,7 @@ SEE: dict[type[BaseModel], str] = {
     Workbook: "workbook",
     Locale: "locale",
     Nested: "nested-records",
-    Payments: "payments",
+    Details: "details",
     Alternative: "an-alternative",
     Unpivoted: "an-amount-of-its-own",
     Case: "a-case",
@@ -610,6 +625,11 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "columns": "The canonical fields that are filled, and from where.",
         "lines": "Lines nested in a receipt. A document that is no sale may have none; it is kept with one line of 0.00.",
         "payments": "Payments of a receipt, nested in it or told in its rows.",
+        "taxes": "Taxes of its lines, any number for each; or of the whole receipt, where the source does not tell them by line.",
+        "references": "Other receipts and documents that it refers to: what is returned, voided or settled by it.",
+        "adjustments": "What changed its prices: discounts, promotions, coupons, surcharges. They explain the amounts of lines, "
+        "which contain them already, or lines of type DISCOUNT; nothing is added to or taken off a line by them.",
+        "closing_totals": "What a till closing states (Z report), nested in any of its receipts. Compared with what has come.",
         "consent": "What columns tell of the consent of a contact.",
         "value_maps": "For a field, the export's texts and what they mean: `{line_type: {V: ITEM, P: DEPOSIT}}`. A text "
         "that is neither listed nor one of the meanings breaks the rule `value_unknown`.",
@@ -740,7 +760,8 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
     Alternative: {"when": "Conditions, all of which the nested record fulfils."},
     Xml: {
         "record": "Name of the element that is one record, such as a receipt.",
-        "lists": "Names of elements that come several times in a record: they become nested records, under their path.",
+        "lists": "Names of elements that come several times in a record: they become nested records, under their path. A name "
+        "may be the end of a path, such as `Sale/Tax`; a list in a list is nested in its record.",
         "lifted": "Names of elements inside of lists that tell of the whole record, such as a loyalty card: columns of both.",
         "told_apart_by": "For elements of the same name, the attribute that tells them apart: `{Total: TotalType}` makes columns "
         "such as `Total[TransactionGrandAmount]`. Others that come again are one text, with ` | ` between.",
@@ -752,12 +773,14 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
     Nested: {
         "path": "Name of the column that holds the list.",
         "only": "Kinds of nested records that count; the others are none of them. Without it, all.",
-        "columns": "The canonical fields of a line or payment, and from where.",
+        "columns": "The canonical fields of a line, and from where.",
     },
-    Payments: {
-        "path": "Name of the column that holds the list; without it, a record of the table tells one payment.",
-        "only": "Kinds of records that are payments. Without it, all that tell an amount.",
-        "columns": "The canonical fields of a payment, and from where.",
+    Details: {
+        "path": "Name of the column that holds the list; without it, a record tells one.",
+        "level": "`line`: they lie in the lines (`path` is then a name in the nested line; without it, a line tells one) and "
+        "have its number. For taxes, references and adjustments.",
+        "only": "Kinds of records that count. Without it, all.",
+        "columns": "The canonical fields, and from where.",
         "negative": "Conditions under which the amounts count negative, such as refunds and change that are written positive.",
         "unpivot": "Columns each of which tells a payment, such as `Card` and `Cash`; other fields are the record's. A tip or "
         "change of the record is that of the first of them.",
@@ -866,6 +889,14 @@ FIELD_GROUPS: dict[str, tuple[str, tuple[fields.Field, ...]]] = {
         fields.LINE_FIELDS,
     ),
     "Payments": ("Under `payments.columns`.", fields.PAYMENT_FIELDS),
+    "Taxes": ("Under `taxes.columns`.", fields.TAX_FIELDS),
+    "References": (
+        "Under `references.columns`. What names a receipt is read as `columns` reads it, with the same `value_maps`; give it the "
+        "same `transform`.",
+        fields.REFERENCE_FIELDS,
+    ),
+    "Adjustments": ("Under `adjustments.columns`.", fields.ADJUSTMENT_FIELDS),
+    "Totals of closings": ("Under `closing_totals.columns`.", fields.TOTAL_FIELDS),
     "Products": ("Under `columns` of a product source.", fields.PRODUCT_FIELDS),
     "Branches": ("Under `columns` of a branch source.", fields.BRANCH_FIELDS),
     **{
@@ -936,7 +967,7 @@ def _allowed(annotation: Any) -> str:  # noqa: ANN401 - any type that a key can 
     if origin is Literal:
         return ", ".join(_value(value) for value in inner)
     if origin is tuple:
-        return f"list of {_allowed(inner[0])}s"
+        return f"{_allowed(inner[0])}, or a list of them" if inner[0] is Details else f"list of {_allowed(inner[0])}s"
     if origin is dict:
         return f"{'name' if inner[0] is str else _allowed(inner[0])}: {_allowed(inner[1])}"
     if origin in (Union, UnionType):

@@ -76,7 +76,8 @@ STEPS = (
         reads=lambda config: (*bronze_tables(config.sources), ops.FILE_LEDGER),
         writes=lambda config: (
             silver.BRANCH, silver.PRODUCT, silver.RECEIPT_VERSION, silver.RECEIPT_LINE, silver.RECEIPT, silver.RECEIPT_PAYMENT,
-            vault.PARTY, silver.PARTY, silver.EXCEPTION,
+            silver.RECEIPT_LINE_TAX, silver.RECEIPT_REFERENCE, silver.RECEIPT_ADJUSTMENT, silver.CLOSING_TOTAL, vault.PARTY,
+            silver.PARTY, silver.EXCEPTION,
         ),
         depends_on=lambda run: {
             "rules": (rules.RECEIPT_RULES, rules.BRANCH_RULES, lines.RULES_VERSION),

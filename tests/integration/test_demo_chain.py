@@ -18,7 +18,7 @@ from tests.integration.personal_data import clear_text_in
 from tillhouse.errors import TillhouseError
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.ops import status
-from tillhouse.tables import gold, silver, vault
+from tillhouse.tables import gold, receipt_details, silver, vault
 from tillhouse.tables.bronze import bronze_table
 
 PUBLIC = (*silver.TABLES, *vault.TABLES, *gold.TABLES)
@@ -53,6 +53,12 @@ def test_the_chains_totals_are_those_of_the_purchases(demo_lake: Chain) -> None:
         truth["revenue"], truth["discount"], truth["baskets"], truth["branches"], truth["households"],
         truth["products_without_master"],
     ]  # fmt: skip
+
+
+def test_what_no_source_tells_is_not_written(demo_lake: Chain) -> None:
+    assert {table.full_name: demo_lake.store.version(table)[1] for table in receipt_details.TABLES} == {
+        table.full_name: 0 for table in receipt_details.TABLES
+    }
 
 
 def test_coupons_and_quantities_reach_silver_unchanged(demo_lake: Chain) -> None:

@@ -13,21 +13,33 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from openpyxl import Workbook
 
-# DSFinV-K: the tables of which receipts are made, by logical name, file and columns. Numbers are marked with #.
+# DSFinV-K: the tables of which receipts are made, by logical name, file and columns. Numbers are marked with #; a row may leave
+# out its last cells.
 _CLOSING = "Z_KASSE_ID Z_ERSTELLUNG Z_NR#"
 _RECEIPT = f"{_CLOSING} BON_ID"
 TABLES = {
-    "Bonpos": ("lines.csv", f"{_RECEIPT} POS_ZEILE ARTIKELTEXT GV_TYP P_STORNO ART_NR GTIN MENGE# FAKTOR# EINHEIT STK_BR#"),
+    "Bonpos": (
+        "lines.csv",
+        f"{_RECEIPT} POS_ZEILE ARTIKELTEXT GV_TYP P_STORNO ART_NR GTIN MENGE# FAKTOR# EINHEIT STK_BR# GUTSCHEIN_NR",
+    ),
     "Bonpos_USt": ("lines_vat.csv", f"{_RECEIPT} POS_ZEILE UST_SCHLUESSEL# POS_BRUTTO# POS_NETTO# POS_UST#"),
+    "Bonpos_Preisfindung": ("itemamounts.csv", f"{_RECEIPT} POS_ZEILE TYP UST_SCHLUESSEL# PF_BRUTTO# PF_NETTO# PF_UST#"),
     "Bonpos_Zusatzinfo": ("subitems.csv", f"{_RECEIPT} POS_ZEILE ZI_ART_NR ZI_NAME ZI_MENGE# ZI_BASISPREIS_BRUTTO#"),
     "Bonkopf": (
         "transactions.csv",
         f"{_RECEIPT} BON_NR# BON_TYP BON_NAME BON_STORNO BON_START BON_ENDE BEDIENER_ID UMS_BRUTTO# KUNDE_ID",
     ),
-    "Bonkopf_Zahlarten": ("datapayment.csv", f"{_RECEIPT} ZAHLART_TYP ZAHLART_NAME ZAHLWAEH_CODE BASISWAEH_BETRAG#"),
+    "Bonkopf_Zahlarten": (
+        "datapayment.csv",
+        f"{_RECEIPT} ZAHLART_TYP ZAHLART_NAME ZAHLWAEH_CODE BASISWAEH_BETRAG# ZAHLWAEH_BETRAG#",
+    ),
     "Bon_Referenzen": ("references.csv", f"{_RECEIPT} REF_TYP REF_Z_KASSE_ID REF_Z_NR# REF_BON_ID"),
     "Stamm_Abschluss": ("cashpointclosing.csv", f"{_CLOSING} Z_BUCHUNGSTAG TAXONOMIE_VERSION"),
     "Stamm_Kassen": ("cashregister.csv", f"{_CLOSING} KASSE_BASISWAEH_CODE"),
+    "Stamm_USt": ("vat.csv", f"{_CLOSING} UST_SCHLUESSEL# UST_SATZ# UST_BESCHR"),
+    "Z_GV_Typ": ("businesscases.csv", f"{_CLOSING} GV_TYP UST_SCHLUESSEL# Z_UMS_BRUTTO# Z_UMS_NETTO# Z_UST#"),
+    "Z_Zahlart": ("payment.csv", f"{_CLOSING} ZAHLART_TYP ZAHLART_NAME Z_ZAHLART_BETRAG#"),
+    "Z_Waehrungen": ("cash_per_currency.csv", f"{_CLOSING} ZAHLART_WAEH ZAHLART_BETRAG_WAEH#"),
 }
 
 # Tables as text: one row per line, cells between bars; the closing is put before each row.
@@ -55,9 +67,9 @@ GERMAN = {
         b3|1|Menü|Umsatz|0|M9||1,000||Stück|9,98000
         b4|1|Übung|Umsatz|0|A100||1,000||Stück|99,99000
         b5|1|Roggenbrot 750 g|Umsatz|0|00042||1,000||Stück|3,49000
-        b6|1|Gutschein 50 EUR|MehrzweckgutscheinKauf|0|GS50||1,000||Stück|50,00000
+        b6|1|Gutschein 50 EUR|MehrzweckgutscheinKauf|0|GS50||1,000||Stück|50,00000|GS-4711-0815
         b7|1|Fernseher 55"|Umsatz|0|TV55||1,000||Stück|1.234,50000
-        b7|2|Gutschein 50 EUR|MehrzweckgutscheinEinloesung|0|GS50||1,000||Stück|-50,00000
+        b7|2|Gutschein 50 EUR|MehrzweckgutscheinEinloesung|0|GS50||1,000||Stück|-50,00000|GS-4711-0815
         b7|3|Trinkgeld|TrinkgeldAN|0|||1,000||Stück|2,00000
         b8|1|Roggenbrot 750 g|Umsatz|0|00042||1,000||Stück|3,49000
         b9|1|Roggenbrot 750 g|Umsatz|0|00042||1,000||Stück|3,49000
@@ -85,12 +97,15 @@ GERMAN = {
         b12|1|5|-150,00000|-150,00000|0,00000
         b13|1|2|4,82000|4,50467|0,31533
         b13|2|1|11,88000|9,98319|1,89681""",
+    "Bonpos_Preisfindung": """
+        b2|3|base_amount|2|3,98000|3,71963|0,26037
+        b2|3|discount|2|-0,49000|-0,45795|-0,03205""",
     "Bonpos_Zusatzinfo": """
         b3|1|B1|Burger|1,000|4,99000
         b3|1|C1|Cola|1,000|4,99000""",
     "Bonkopf_Zahlarten": """
         b1|Bar|Bar|EUR|200,00
-        b2|Bar|Bar|EUR|8,82
+        b2|Bar|Bar|CHF|8,82|8,50
         b3|ECKarte|girocard|EUR|9,98
         b4|Keine|Keine|EUR|0,00
         b6|ECKarte|girocard|EUR|50,00
@@ -99,6 +114,28 @@ GERMAN = {
         b10|Bar|Bar|EUR|-3,49
         b12|Bar|Bar|EUR|-150,00
         b13|ElZahlungsdienstleister|PayPal|EUR|16,70""",
+    "Bon_Referenzen": """
+        b6|ExterneRechnung|||RE-2025-17
+        b10|Transaktion|K-DD-1|1.204|b9
+        b12|Sonstwas|K-DD-1|1.204|b1""",
+    "Z_GV_Typ": """
+        Umsatz|1|1.257,35000|1.056,59664|200,75336
+        Umsatz|2|9,81000|9,16822|0,64178
+        Rabatt|1|-0,95000|-0,79832|-0,15168
+        Pfand|1|0,30000|0,25210|0,04790
+        Anfangsbestand|5|200,00000|200,00000|0,00000
+        Geldtransit|5|-150,00000|-150,00000|0,00000
+        MehrzweckgutscheinKauf|5|50,00000|50,00000|0,00000
+        MehrzweckgutscheinEinloesung|5|-50,00000|-50,00000|0,00000
+        TrinkgeldAN|5|2,00000|2,00000|0,00000""",
+    "Z_Zahlart": """
+        Bar|Bar|55,33
+        ECKarte|girocard|59,98
+        Kreditkarte|VISA|1.186,50
+        ElZahlungsdienstleister|PayPal|16,70""",
+    "Z_Waehrungen": """
+        EUR|46,51
+        CHF|8,50""",
 }
 # The next closing of the same register, which counts its receipts anew.
 NEXT = {
@@ -106,6 +143,9 @@ NEXT = {
     "Bonpos": "b2|1|Kaffee|Umsatz|0|K1||1,000||Stück|3,20000",
     "Bonpos_USt": "b2|1|1|3,20000|2,68908|0,51092",
     "Bonkopf_Zahlarten": "b2|Bar|Bar|EUR|3,20",
+    "Z_GV_Typ": "Umsatz|1|3,20000|2,68908|0,51092",
+    "Z_Zahlart": "Bar|Bar|3,20",
+    "Z_Waehrungen": "EUR|3,20",
 }
 # Another vendor: dots for decimals, no grouping, times with offset, a register that nobody knows, rows that belong to nothing.
 OTHER = {
@@ -135,6 +175,11 @@ OTHER = {
         m4|Kreditkarte|VISA|EUR|-1234.50""",
     "Bon_Referenzen": """
         m4|Transaktion|K-DD-1|1204|b7""",
+    "Z_GV_Typ": "Umsatz|1|-1223.67000|-1028.29412|-195.37588",
+    "Z_Zahlart": """
+        ElZahlungsdienstleister|PayPal|3.20
+        Bar|Bar|6.40
+        Kreditkarte|VISA|-1234.50""",
 }
 
 
@@ -160,8 +205,14 @@ def dsfinvk(
                 rows = ["|2.4"]
             if name == "Stamm_Kassen":
                 rows = ["EUR"]
+            if name == "Stamm_USt":
+                rows = [
+                    row.replace(",", decimal) for row in ("1|19,00|Regelsteuersatz", "2|7,00|Ermäßigt", "5|0,00|Nicht steuerbar")
+                ]
             lines = [";".join(names)]
-            lines += [";".join(_quoted(cell) for cell in (*closing, *row.split("|"))) for row in rows]
+            for row in rows:
+                cells = [*closing, *row.split("|")]
+                lines.append(";".join(_quoted(cell) for cell in [*cells, *[""] * (len(names) - len(cells))]))
             if name not in leave_out:
                 archive.writestr(file, "\r\n".join(lines) + "\r\n")
         index = (

@@ -52,7 +52,7 @@ def test_numbers_of_both_styles_are_read_as_the_index_declares() -> None:
 def test_a_line_has_the_sum_of_its_tax_keys_and_its_components_beside_it() -> None:
     [menu] = heads(dsfinvk(DRESDEN, GERMAN))["b3"]["lines"]
     assert (menu["POS_BRUTTO"], menu["POS_NETTO"], menu["POS_UST"]) == ("9.98000", "8.85683", "1.12317")
-    assert [tax["UST_SCHLUESSEL"] for tax in menu["taxes"]] == ["1", "2"]
+    assert [(tax["UST_SCHLUESSEL"], tax["UST_SATZ"]) for tax in menu["taxes"]] == [("1", "19.00"), ("2", "7.00")]
     assert [part["ZI_NAME"] for part in menu["components"]] == ["Burger", "Cola"]
 
 
@@ -63,6 +63,18 @@ def test_a_receipt_has_its_closing_payments_and_references() -> None:
     assert json.loads(returned["references"]) == [
         {"REF_TYP": "Transaktion", "REF_Z_KASSE_ID": "K-DD-1", "REF_Z_NR": "1204", "REF_BON_ID": "b7"}
     ]
+
+
+def test_the_totals_of_a_closing_are_told_once_with_its_first_receipt() -> None:
+    receipts = read_records(dsfinvk(DRESDEN, GERMAN), SOURCE).table.to_pylist()
+    told = [row["BON_ID"] for row in receipts if row["closing_payments"]]
+    assert told == ["b1"]
+    assert json.loads(receipts[0]["closing_currencies"]) == [
+        {"ZAHLART_WAEH": "EUR", "ZAHLART_BETRAG_WAEH": "46.51"}, {"ZAHLART_WAEH": "CHF", "ZAHLART_BETRAG_WAEH": "8.50"},
+    ]  # fmt: skip
+    without = {name: GERMAN[name] for name in ("Z_Zahlart",)} | dict.fromkeys(("Bonkopf", "Bonpos", "Bonpos_USt"), "")
+    with pytest.raises(SourceError, match=r"payment\.csv: of a closing that the export does not hold"):
+        read_records(dsfinvk(DRESDEN, without), SOURCE)
 
 
 def test_rows_that_belong_to_no_receipt_are_broken_records_with_their_table() -> None:

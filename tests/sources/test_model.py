@@ -19,7 +19,10 @@ def faults(changes: str, base: str = CSV) -> list[str]:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ("encodng: utf-8", "key 'encodng' is unknown (did you mean 'encoding'?). Allowed here: carry_down, columns, consent, "),
+        (
+            "encodng: utf-8",
+            "key 'encodng' is unknown (did you mean 'encoding'?). Allowed here: adjustments, carry_down, closing_totals, ",
+        ),
         (
             "columns: {gross_amount: {aliass: [x]}}",
             "key 'columns.gross_amount.aliass' is unknown (did you mean 'aliases'?). Allowed here: aliases, cases, collect, ",
@@ -68,6 +71,27 @@ def faults(changes: str, base: str = CSV) -> list[str]:
         (
             "payments: {columns: {tender_type: {value: CASH}, payment_amount: {value: '1'}}}",
             "key 'payments.columns.payment_amount': must be read from a column",
+        ),
+        (
+            "payments: [{columns: {tender_type: {value: CASH}}}, {columns: {tender_typ: {value: CASH}}}]",
+            "key 'payments[1].columns.tender_typ': no such field of a payment (did you mean 'tender_type'?)",
+        ),
+        (
+            "taxes: {lvel: line, columns: {}}",
+            "key 'taxes.0.lvel' is unknown (did you mean 'level'?). Allowed here: columns, level",
+        ),
+        ("payments: {level: line, columns: {}}", "key 'payments.level': a payment is of no line; remove the key"),
+        (
+            "references: {columns: {ref_type: {value: VOID_OF}}}",
+            "key 'references.columns': one of ref_receipt_id, external_ref is",
+        ),
+        (
+            "taxes: [{columns: {tax_amount: {aliases: [a]}}}, {level: line, columns: {tax_amount: {aliases: [b]}}}]",
+            "key 'taxes': are told for lines or for receipts, not for both",
+        ),
+        (
+            "adjustments: {level: line, columns: {line_number: {aliases: [a]}, adjustment_amount: {aliases: [b]}}}",
+            "key 'adjustments.columns.line_number': is that of the line that holds it",
         ),
         ("csv: {skip_rows: -1}", "key 'csv.skip_rows': Input should be greater than or equal to 0, but is -1"),
         ("csv: {delimiter: '||'}", "key 'csv.delimiter': String should have at most 1 character, but is '||'"),

@@ -46,6 +46,15 @@ def test_elements_attributes_and_lists_become_columns_whatever_their_namespace()
     assert lines == [{"@no": "1", "Sale/Amount": "2.50", "Card/Id": "0042"}, {"@no": "1", "Sale/Amount": "2.50"}]
 
 
+def test_a_list_in_a_list_is_nested_in_its_record_and_may_be_named_by_the_end_of_its_path() -> None:
+    line = (
+        "<Line no='1'><Sale><Amount>2.50</Amount><Tax><Rate>19</Rate></Tax><Tax><Rate>7</Rate></Tax></Sale><Tax>0.40</Tax></Line>"
+    )
+    [record] = read(f"<Receipt>{HEAD}{line}</Receipt>", "xml: {record: Receipt, lists: [Line, Sale/Tax]}")
+    [found] = json.loads(record["Line"] or "")
+    assert found == {"@no": "1", "Sale/Amount": "2.50", "Tax": "0.40", "Sale/Tax": [{"Rate": "19"}, {"Rate": "7"}]}
+
+
 def test_records_are_numbered_as_they_come_and_one_without_lines_has_an_empty_list() -> None:
     records = read_records(f"<Log><Receipt>{HEAD}{LINE}</Receipt><Receipt>{HEAD}</Receipt></Log>".encode(), xml())
     assert records.rows.to_pylist() == [1, 2]

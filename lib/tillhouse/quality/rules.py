@@ -139,6 +139,8 @@ RECEIPT_RULES = (
     ),
 )
 
+TAX_RULES = tuple(rule for rule in RECEIPT_RULES if rule.name == "line_tax_differs")  # of the taxes of a line too
+
 BRANCH_RULES = (
     RowRule(
         "time_zone_unknown",
@@ -167,6 +169,10 @@ OTHER_REMEDIES = {
     "line_number_repeated": "The same line number has different contents in one file; the first one counts. Export again.",
     "total_differs": "The lines do not add up to the total that the receipt states; the lines count. Ask the till's vendor.",
     "payments_differ": "The payments do not add up to the receipt; both stay as delivered. Ask the till's vendor.",
+    "taxes_differ": "The taxes do not add up to their line, or to the receipt; both stay as delivered. Ask the till's vendor.",
+    "line_unknown": "The line that it names is not in the receipt: export the receipt with all of them, or correct line_number.",
+    "closing_differs": "What has come of the closing does not add up to its Z report; both stay as delivered. Deliver what is "
+    "missing, and the exception closes; else ask the till's vendor.",
     "suspected_duplicate": "Both receipts count. If the till made one of them twice, take it back there; otherwise waive it.",
     "payment_unmatched": "Deliver the export that holds the receipt; the payment stays, and the exception closes on its arrival.",
     "conflicting_versions": "Two deliveries contradict and nothing says which is newer; the first stays. Declare version_order.",

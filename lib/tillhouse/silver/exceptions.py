@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from tillhouse.keys import surrogate_key
 from tillhouse.quality.duties import ESCALATIONS, Duties, with_duties
 from tillhouse.quality.rules import REMEDIES, VIOLATION_TYPE, VIOLATIONS
-from tillhouse.sources.fields import LINE_FIELDS, UNPAID
+from tillhouse.sources.fields import LINE_FIELDS
 from tillhouse.store import Store
 from tillhouse.tables.silver import EXCEPTION
 
@@ -83,8 +83,8 @@ def of_lines(lines: DataFrame) -> DataFrame:
     return grouped.withColumn("context", context).select(*FOUND_COLUMNS)
 
 
-def of_records(records: DataFrame, entity: str, key: str) -> DataFrame:
-    """Exceptions of records that are no receipt lines: products, branches, payments."""
+def of_records(records: DataFrame, entity: str, key: str, scope: str | None = None) -> DataFrame:
+    """Exceptions of records that are no receipt lines: products, branches, payments. ``scope``: the column they are judged by."""
     exploded = records.withColumn("_violation", F.explode(VIOLATIONS)).withColumns(
         {"entity": F.lit(entity), "record_key": F.coalesce(key, F.concat_ws("#", "_file", "_row"))}
     )
@@ -96,7 +96,7 @@ def of_records(records: DataFrame, entity: str, key: str) -> DataFrame:
         F.lit(None).cast("DECIMAL(18,2)").alias("amount"),
         F.lit(None).cast("string").alias("currency"),
         _context(file=F.col("_file"), row=F.col("_row"), field=F.col("_violation.field"), value=F.col("_violation.value")),
-        (F.col("receipt_key") if entity == "receipt_payment" else F.lit(None).cast("string")).alias("_scope"),
+        (F.col(scope) if scope else F.lit(None).cast("string")).alias("_scope"),
     )
     return found.dropDuplicates(["exception_id"])
 
@@ -171,25 +171,23 @@ def of_totals(receipts: DataFrame) -> DataFrame:
     return of_receipts(differing, "total_differs", "stated_gross_amount", value, at_stake)
 
 
-def of_payments(receipts: DataFrame, payments: DataFrame) -> DataFrame:
-    """Receipts whose payments do not add up to the receipt; both stay as delivered. Of no sale nothing has to be paid."""
-    receipts = receipts.where(~F.col("transaction_type").isin(*UNPAID))
-    kept = F.col("amount") - F.coalesce("tip_amount", F.lit(0))  # a tip that no line tells is beside the receipt's amount
-    paid = payments.groupBy("receipt_key").agg(F.sum(kept).alias("_paid"))
-    differing = receipts.join(paid, on="receipt_key", how="inner").where("_paid <> gross_amount")
-    value = F.concat_ws(" instead of ", F.col("_paid").cast("string"), F.col("gross_amount").cast("string"))
-    at_stake = (F.col("_paid") - F.col("gross_amount")).cast("DECIMAL(18,2)")
-    return of_receipts(differing, "payments_differ", "payment_amount", value, at_stake)
-
-
-def of_receipts(receipts: DataFrame, rule: str, field: str, value: Column, amount: Column) -> DataFrame:
-    """Receipts, or documents that stand for them, that break a rule on the whole: a warning each."""
-    parts = ("branch_id", "register_id", "closing_id", "receipt_id")
+def of_receipts(
+    receipts: DataFrame,
+    rule: str,
+    field: str,
+    value: Column,
+    amount: Column,
+    *,
+    entity: str = "receipt",
+    parts: Sequence[str] = ("branch_id", "register_id", "closing_id", "receipt_id"),
+    scope: str = "receipt_key",
+) -> DataFrame:
+    """A warning for each row of ``receipts``, or of what else ``parts`` name."""
     judged = receipts.withColumns(
         {
             "_violation": _violation(F.lit(rule), "warning", field),
-            "entity": F.lit("receipt"),
-            "record_key": F.concat_ws("/", *(F.coalesce(name, F.lit("-")) for name in parts)),
+            "entity": F.lit(entity),
+            "record_key": F.concat_ws("/", *(F.coalesce(F.col(name).cast("string"), F.lit("-")) for name in parts)),
         }
     )
     return judged.select(
@@ -199,7 +197,7 @@ def of_receipts(receipts: DataFrame, rule: str, field: str, value: Column, amoun
         amount.cast("DECIMAL(18,2)").alias("amount"),
         "currency",
         _context(file=F.col("_file"), row=F.col("_row"), field=F.lit(field), value=value),
-        F.col("receipt_key").alias("_scope"),
+        F.col(scope).alias("_scope"),
     )
 
 

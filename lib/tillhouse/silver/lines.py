@@ -11,13 +11,12 @@ from tillhouse.keys import content_hash, surrogate_key
 from tillhouse.money import with_largest_remainder
 from tillhouse.quality.rules import RECEIPT_RULES, REJECTED, VIOLATION_TYPE, VIOLATIONS, Finding, with_violations
 from tillhouse.sources.fields import DELETED, GOODS, LINE_FIELDS, NO_SALES, RECEIPT_FIELDS
-from tillhouse.sources.mapping import is_naive, map_receipt_lines
+from tillhouse.sources.mapping import is_naive, map_receipt_lines, with_line_number
 from tillhouse.sources.model import Source
 from tillhouse.sources.unpivot import PART
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 _DEFAULT_LINE_TYPE = {"lines": "ITEM", "categories": "CATEGORY", "totals": "TOTAL"}
-_CONTENT = ("line_type", "product_ref", "gtin", "category_ref", "quantity", "gross_amount", "discount_amount")
 _HEADER = [field.name for field in RECEIPT_FIELDS]
 _LINE = [field.name for field in LINE_FIELDS]
 TECHNICAL = ["_file", "_file_id", "_row", "_is_first_of_record", "_version_at"]
@@ -26,17 +25,9 @@ TECHNICAL = ["_file", "_file_id", "_row", "_is_first_of_record", "_version_at"]
 def to_lines(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFrame:
     """One row per delivered line with its receipt's fields, signed, with its key and all its violations."""
     mapped, found = map_receipt_lines(bronze, source, branches)
-    known = branches.select(
-        F.col("branch_id").alias("_known_branch_id"),
-        F.col("time_zone").alias("_time_zone"),
-        F.col("currency").alias("_branch_currency"),
-        F.col("day_start").alias("_day_start"),
-        F.col("opened_on").alias("_branch_opened_on"),
-        F.col("closed_on").alias("_branch_closed_on"),
-    )
-    joined = mapped.join(F.broadcast(known), on=F.col("branch_id") == F.col("_known_branch_id"), how="left")
+    joined = mapped.transform(with_branch, branches)
     dated = joined.transform(_with_defaults, source).transform(_with_trading_day, source)
-    keyed = dated.transform(_with_line_number, source).withColumn(
+    keyed = dated.transform(with_line_number, source).withColumn(
         "receipt_key", surrogate_key("source", "branch_id", "register_id", "closing_id", "receipt_id")
     )
     if source.lines is not None:
@@ -48,6 +39,19 @@ def to_lines(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFram
         checked = checked.transform(_with_bare_documents)
     names = ["receipt_key", "source", *_HEADER, *_LINE, "local_hour", "is_time_ambiguous", "detail_level", "is_day_total"]
     return checked.select(*names, "amount_read", *TECHNICAL, VIOLATIONS, REJECTED)
+
+
+def with_branch(records: DataFrame, branches: DataFrame) -> DataFrame:
+    """What the master data of its branch says, beside each record."""
+    known = branches.select(
+        F.col("branch_id").alias("_known_branch_id"),
+        F.col("time_zone").alias("_time_zone"),
+        F.col("currency").alias("_branch_currency"),
+        F.col("day_start").alias("_day_start"),
+        F.col("opened_on").alias("_branch_opened_on"),
+        F.col("closed_on").alias("_branch_closed_on"),
+    )
+    return records.join(F.broadcast(known), on=F.col("branch_id") == F.col("_known_branch_id"), how="left")
 
 
 def _with_deletions(lines: DataFrame) -> DataFrame:
@@ -117,10 +121,8 @@ def _with_defaults(lines: DataFrame, source: Source) -> DataFrame:
 def _with_trading_day(lines: DataFrame, source: Source) -> DataFrame:
     """The branch's own day: the one the source states, else that of the last instant in the branch's zone after its day start."""
     instant = F.coalesce("ended_at", "started_at")
-    local_micros = F.unix_micros(F.from_utc_timestamp(instant, F.coalesce("_time_zone", F.lit("UTC"))))
-    parts = F.split(F.coalesce("_day_start", F.lit("00:00")), ":")
-    day_start = (parts[0].try_cast("bigint") * 60 + parts[1].try_cast("bigint")) * 60_000_000
-    day = F.date_from_unix_date(F.floor((local_micros - day_start) / 86_400_000_000).cast("int"))
+    local_micros = to_local_micros(instant)
+    day = to_trading_day(local_micros)
     stated = F.col("business_date")
     known = F.col("_branch_is_known")
     dated = lines.withColumns(
@@ -136,6 +138,18 @@ def _with_trading_day(lines: DataFrame, source: Source) -> DataFrame:
     return dated
 
 
+def to_local_micros(instant: Column) -> Column:
+    """Microseconds on the clock of the branch (``_time_zone``) since 1970."""
+    return F.unix_micros(F.from_utc_timestamp(instant, F.coalesce("_time_zone", F.lit("UTC"))))
+
+
+def to_trading_day(local_micros: Column) -> Column:
+    """The day of a time on the branch's clock, which begins at its start of day (``_day_start``)."""
+    parts = F.split(F.coalesce("_day_start", F.lit("00:00")), ":")
+    day_start = (parts[0].try_cast("bigint") * 60 + parts[1].try_cast("bigint")) * 60_000_000
+    return F.date_from_unix_date(F.floor((local_micros - day_start) / 86_400_000_000).cast("int"))
+
+
 def _comes_twice(instant: Column, local_micros: Column, source: Source) -> Column:
     """Whether a naive local time lies in the hour that the end of summer time repeats (the earlier instant was taken)."""
     if source.timezone == "UTC":
@@ -145,25 +159,6 @@ def _comes_twice(instant: Column, local_micros: Column, source: Source) -> Colum
     an_hour_later = F.timestamp_micros(F.unix_micros(instant) + 3_600_000_000)
     repeated = F.unix_micros(F.from_utc_timestamp(an_hour_later, zone)) == local
     return is_naive(F.coalesce("_text_ended_at", "_text_started_at"), source.date_formats) & repeated
-
-
-def _with_line_number(lines: DataFrame, source: Source) -> DataFrame:
-    """Lines without a number of their own are counted: in the order of the file, or in that of their contents.
-
-    What columns tell beside (shipping, a tip) comes last, so that a refund in a newer export leaves the other numbers alone.
-    """
-    if source.depth == "totals" and not source.unpivot_lines:
-        return lines.withColumn("line_number", F.coalesce("line_number", F.lit(1)))
-    if source.line_number == "column" and source.depth == "lines":
-        return lines
-    if source.lines is not None:
-        return lines.withColumn("line_number", F.col("_child_position"))
-    receipt = ["branch_id", "register_id", "closing_id", "receipt_id"]
-    order = [F.col(f"{PART}.is_beside")] if source.unpivot_lines else []
-    order += [F.col(name) for name in _CONTENT] if source.line_number == "by_content" else []
-    order += [F.col("_row"), F.col(f"{PART}.position")] if source.unpivot_lines else [F.col("_row")]
-    in_file = Window.partitionBy("_file_id", *receipt).orderBy(*order)
-    return lines.withColumn("line_number", F.row_number().over(in_file))
 
 
 def _with_signs(lines: DataFrame, source: Source) -> DataFrame:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tillhouse.keys import surrogate_key
+from tillhouse.keys import surrogate_key, with_tokens
 from tillhouse.sources.fields import GOODS, NO_SALES
-from tillhouse.tables.silver import PARTY, RECEIPT, RECEIPT_LINE, RECEIPT_PAYMENT
+from tillhouse.tables.silver import PARTY, RECEIPT, RECEIPT_LINE
 
 CARD_NUMBER = "card_number"
 _HEADER = (
@@ -15,6 +15,16 @@ _HEADER = (
     "started_at", "ended_at", "is_time_ambiguous", "local_hour", "business_date", "operator", "team", "channel", "fulfilment",
     "currency", CARD_NUMBER, "stated_gross_amount", "detail_level", "is_day_total", "_file",
 )  # fmt: skip
+
+
+def with_voucher_tokens(lines: DataFrame, token_key: bytes | None) -> DataFrame:
+    """A voucher's number pays whoever knows it: its keyed token takes its place. Without a key no source tells any."""
+    if token_key is None:
+        return lines.withColumn("voucher_token", F.lit(None).cast("string"))
+    numbers = lines.where("voucher_number IS NOT NULL").select("voucher_number").distinct()
+    tokens = with_tokens(numbers, {"voucher_number": "voucher"}, token_key)
+    tokens = tokens.withColumnRenamed("voucher_number_token", "voucher_token")
+    return lines.join(F.broadcast(tokens), on="voucher_number", how="left")
 
 
 def to_receipt_lines(settled: DataFrame) -> DataFrame:
@@ -95,23 +105,3 @@ def to_parties(headers: DataFrame) -> DataFrame:
 
 def to_silver_parties(parties: DataFrame) -> DataFrame:
     return PARTY.conform(PARTY.filled(parties))
-
-
-def to_payments(payments: DataFrame, receipts: DataFrame) -> DataFrame:
-    """Payments of the documents' winning versions, change taken off. ``payments`` has receipt_key, _paid_key and _file_id.
-
-    A payment belongs to the receipt that it pays, which may be one of another source than the document that tells of it.
-    """
-    kept = receipts.select("receipt_key", "_file_id", "source", "branch_id", "business_date", "currency")
-    joined = payments.select(
-        "receipt_key",
-        "_file_id",
-        F.coalesce("payment_number", "_child_position").cast("INT").alias("payment_number"),
-        "tender_type",
-        "tender_name",
-        (F.col("payment_amount") - F.coalesce("change_amount", F.lit(0))).cast("DECIMAL(18,2)").alias("amount"),
-        F.col("tip_amount").cast("DECIMAL(18,2)").alias("tip_amount"),
-        "_paid_key",
-    ).join(kept, on=["receipt_key", "_file_id"], how="inner")
-    of_receipt = joined.withColumnRenamed("receipt_key", "_document_key").withColumnRenamed("_paid_key", "receipt_key")
-    return RECEIPT_PAYMENT.conform(of_receipt)

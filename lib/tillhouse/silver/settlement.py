@@ -9,7 +9,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tillhouse.silver import exceptions
+from tillhouse.silver import details, exceptions
 from tillhouse.silver.exceptions import Judged
 from tillhouse.sources.model import Source
 from tillhouse.store import Since, Store
@@ -52,7 +52,7 @@ def _found(store: Store, payers: Sequence[Source], keys: DataFrame | None) -> Da
         receipts = receipts.join(keys, on="receipt_key", how="left_semi")
         payments = payments.join(keys, on="receipt_key", how="left_semi")
     documents = store.read(silver.RECEIPT).where(F.col("source").isin(*(source.name for source in payers)))
-    return exceptions.of_payments(receipts, payments).unionByName(of_unmatched(payments, receipts, documents))
+    return details.of_payments(receipts, payments).unionByName(of_unmatched(payments, receipts, documents))
 
 
 def of_unmatched(payments: DataFrame, receipts: DataFrame, documents: DataFrame) -> DataFrame:

@@ -9,16 +9,25 @@ from datetime import date, datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tillhouse.keys import surrogate_key, with_tokens
+from tillhouse.keys import with_tokens
 from tillhouse.products.rules import ProductRules
 from tillhouse.quality.duties import Duties
-from tillhouse.quality.rules import REJECTED, VIOLATIONS, with_violations
-from tillhouse.silver import duplicates, exceptions, lines, master, receipts, registers, settlement, versions
+from tillhouse.quality.rules import REJECTED
+from tillhouse.silver import (
+    closings,
+    details,
+    duplicates,
+    exceptions,
+    lines,
+    master,
+    receipts,
+    registers,
+    settlement,
+    versions,
+)
 from tillhouse.silver.catalogue import Catalogue
 from tillhouse.silver.exceptions import Judged
 from tillhouse.silver.products import is_of_record
-from tillhouse.sources.fields import PAYMENT_FIELDS
-from tillhouse.sources.mapping import map_payments
 from tillhouse.sources.model import Source
 from tillhouse.store import Since, Store, on_days, quoted
 from tillhouse.tables import Table, ops, silver, vault
@@ -26,7 +35,7 @@ from tillhouse.tables.bronze import bronze_table
 
 _SETTING = ("time_zone", "currency", "day_start", "opened_on", "closed_on")  # of a branch, that its receipts depend on
 EVERYTHING = "true"
-_OF_RECEIPTS = ("receipt", "receipt_line", "receipt_payment")
+_OF_RECEIPTS = ("receipt", "receipt_line", *(kind.entity for kind in details.KINDS))
 
 
 @dataclass(frozen=True)
@@ -190,7 +199,9 @@ def _run_batch(
     write(silver.RECEIPT_VERSION, ranked)
 
     current = versions.only_current(lines.accepted(delivered), ranked)
-    settled = write(silver.RECEIPT_LINE, receipts.to_receipt_lines(lines.settle(current)))
+    tells_vouchers = any(source.tells("voucher_number") for source, _ in batch.delivered)
+    settled = lines.settle(current).transform(receipts.with_voucher_tokens, token_key if tells_vouchers else None)
+    settled = write(silver.RECEIPT_LINE, receipts.to_receipt_lines(settled))
     headers = with_tokens(receipts.to_headers(current), {"card_number": "card", "operator": "operator"}, token_key)
     headers = store.keep(headers)
     parties = receipts.to_parties(headers)
@@ -199,17 +210,31 @@ def _run_batch(
     documents = write(silver.RECEIPT, receipts.to_receipts(headers, receipts.to_totals(settled)))
 
     found = [exceptions.of_lines(versions.only_current(delivered, ranked)), exceptions.of_totals(documents)]
-    paid = [(source, bronze) for source, bronze in batch.delivered if source.payments is not None]
-    if paid:
-        payments = exceptions.union([_payments(bronze, source, branches) for source, bronze in paid])
-        payments = payments.join(ranked.select("receipt_key").distinct(), on="receipt_key", how="left_semi")
-        payments = store.keep(versions.only_current(payments, ranked))
-        found.append(exceptions.of_records(payments, "receipt_payment", "_payment"))
-        kept = write(silver.RECEIPT_PAYMENT, receipts.to_payments(payments.where(~F.col(REJECTED)), documents))
-        found.append(exceptions.of_payments(documents, kept.where("receipt_key = _document_key")))
-    elif batch.where and store.version(silver.RECEIPT_PAYMENT)[1]:
-        write(silver.RECEIPT_PAYMENT, store.read(silver.RECEIPT_PAYMENT).where("false"))
-    return write.judged(found, ranked, documents), settled, _count(ranked.where("NOT _is_stored"))
+    for kind in details.KINDS:
+        found += _write_details(write, kind, branches, ranked, (documents, settled))
+    judged = write.judged(found, ranked, documents)
+    judged += closings.write(
+        store, batch.delivered, branches, ledger, receipt_lines=delivered, where=batch.where, only=batch.only
+    )
+    return judged, settled, _count(ranked.where("NOT _is_stored"))
+
+
+def _write_details(
+    write: _Writer, kind: details.Kind, branches: DataFrame, ranked: DataFrame, kept: tuple[DataFrame, DataFrame]
+) -> list[DataFrame]:
+    """Write what the batch's sources tell beside lines; returns exceptions. ``kept``: the batch's receipts and their lines."""
+    store, batch = write.store, write.batch
+    told = [(source, bronze) for source, bronze in batch.delivered if kind.key in source.details]
+    if not told:
+        if batch.where and store.version(kind.table)[1]:
+            write(kind.table, store.read(kind.table).where("false"))
+        return []
+    read = details.read(told, kind, branches)
+    read = read.join(ranked.select("receipt_key").distinct(), on="receipt_key", how="left_semi")
+    read = store.keep(versions.only_current(read, ranked))
+    sound = read.where(~F.col(REJECTED))
+    rows = write(kind.table, kind.to_rows(sound, *kept))
+    return [exceptions.of_records(read, kind.entity, "_place", "receipt_key"), *kind.differences(*kept, sound, rows)]
 
 
 def _ranked(store: Store, batch: Batch, delivered: DataFrame, ledger: DataFrame) -> DataFrame:
@@ -269,9 +294,12 @@ class _Writer:
 def _forget(store: Store, batch: Batch) -> list[Judged]:
     """The receipts of sources that are no longer in conf go, and what was wrong with them."""
     assert batch.where is not None
-    for table in (silver.RECEIPT_VERSION, silver.RECEIPT_LINE, silver.RECEIPT, silver.RECEIPT_PAYMENT):
+    optional = (*(kind.table for kind in details.KINDS), silver.CLOSING_TOTAL)
+    filled = [table for table in optional if store.version(table)[1]]
+    for table in (silver.RECEIPT_VERSION, silver.RECEIPT_LINE, silver.RECEIPT, *filled):
         store.overwrite(table, store.read(table).where("false"), batch.where)
-    return [Judged(None, F.col("entity").isin(*_OF_RECEIPTS) & F.expr(batch.where))]
+    entities = (*_OF_RECEIPTS, *closings.ENTITIES)
+    return [Judged(None, F.col("entity").isin(*entities) & F.expr(batch.where))]
 
 
 def _add_missing(store: Store, table: Table, rows: DataFrame) -> None:
@@ -279,36 +307,6 @@ def _add_missing(store: Store, table: Table, rows: DataFrame) -> None:
     new = store.keep(rows.join(store.read(table), on=list(table.key), how="left_anti"))
     if not new.isEmpty():
         store.append(table, new)
-
-
-def _payments(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFrame:
-    mapped, problems = map_payments(bronze, source, branches)
-    assert source.payments is not None
-    payment_fields = {*source.nested_paths, *(field.name for field in PAYMENT_FIELDS)}  # lines tell the receipt's own faults
-    place = F.concat_ws("/", "branch_id", "receipt_id", F.concat(F.lit("payment "), "_child_position"))
-    natural = ("branch_id", "register_id", "closing_id", "receipt_id")
-    keyed = mapped.withColumns({"source": F.lit(source.name), "_payment": place}).withColumns(
-        {
-            "receipt_key": surrogate_key("source", *natural),
-            "_paid_key": surrogate_key(F.lit(source.pays or source.name), *natural),
-        }
-    )
-    names = [
-        "receipt_key",
-        "_paid_key",
-        "source",
-        "_file",
-        "_file_id",
-        "_row",
-        "_child_position",
-        "_payment",
-        "payment_number",
-        "tender_type",
-    ]
-    judged = with_violations(keyed, (), [problem for problem in problems if problem.field in payment_fields])
-    return judged.select(
-        *names, "tender_name", "payment_amount", "change_amount", "tip_amount", "branch_id", "receipt_id", VIOLATIONS, REJECTED
-    )
 
 
 def _count(ranked: DataFrame) -> dict[str, int]:

@@ -60,6 +60,6 @@ def _is_honest(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
     try:
         with archive.open(longer) as file:
             size = sum(len(part) for part in iter(lambda: file.read(_PART), b""))
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError):
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, UnicodeDecodeError):
         return True  # damaged, as its reader will tell
     return size <= member.file_size

@@ -20,6 +20,10 @@ LINE_TYPES = (
 # What is sold or returned, and what else counts in revenue (KPI 1).
 GOODS = ("ITEM", "CATEGORY", "TOTAL")
 REVENUE_LINE_TYPES = (*GOODS, "DISCOUNT", "SURCHARGE", "PRICE_SUBSIDY")
+REFERENCE_TYPES = ("RETURN_OF", "VOID_OF", "SETTLES", "EXTERNAL")
+# What changes a price. All but a surcharge and a rounding lower it.
+ADJUSTMENT_TYPES = ("DISCOUNT", "PROMOTION", "COUPON", "REWARD", "PRICE_OVERRIDE", "SURCHARGE", "ROUNDING")
+TOTAL_KINDS = ("BUSINESS_CASE", "PAYMENT", "CURRENCY")
 TENDER_TYPES = ("CASH", "DEBIT", "CREDIT", "EWALLET", "GIFT_CARD", "COUPON", "INVOICE", "OTHER", "NONE")
 FULFILMENTS = ("store", "pickup", "ship")
 
@@ -31,6 +35,7 @@ class Field:
     ``required``: a mapping must fill it, and a record without it is an error. ``identifies``: it is part of the record's key.
     ``describes``: it is a mere description, whatever its type. ``identifier``: the kind of personal identifier that it is, of
     which a keyed token is kept outside of the vault.
+    ``like``: the field whose ``value_maps`` count here too, because the same thing is named.
     """
 
     name: str
@@ -42,6 +47,7 @@ class Field:
     identifies: bool = False
     describes: bool = False
     identifier: str | None = None
+    like: str | None = None
 
     @property
     def is_descriptive(self) -> bool:
@@ -86,6 +92,7 @@ LINE_FIELDS = (
     Field("return_reason", "text", "reason of a return"),
     Field("parent_line_number", "integer", "line that this one belongs to"),
     Field("is_void", "boolean", "the line takes back an earlier line of the receipt"),
+    Field("voucher_number", "text", "voucher or gift card that is sold or redeemed; only a keyed token is kept", personal=True),
 )
 
 PAYMENT_FIELDS = (
@@ -95,7 +102,74 @@ PAYMENT_FIELDS = (
     Field("payment_amount", "amount", "amount given", required=True),
     Field("change_amount", "amount", "change given back"),
     Field("tip_amount", "amount", "tip contained in the amount, where no line tells it"),
+    Field("foreign_currency", "text", "ISO 4217 of what was handed over, where it is not the receipt's currency"),
+    Field("foreign_amount", "amount", "amount in that currency"),
 )
+
+TAX_FIELDS = (
+    Field(
+        "line_number", "integer", "line that is taxed, for taxes told for the receipt; without it they are the whole receipt's"
+    ),
+    Field("tax_code", "text", "tax key as the source names it"),
+    Field("tax_percent", "price", "rate in percent, such as 19"),
+    Field("tax_rate", "price", "rate as a fraction, such as 0.19, for sources that write it so"),
+    Field("net_amount", "amount", "taxed amount without VAT; gross less tax if not told"),
+    Field("tax_amount", "amount", "VAT", required=True),
+    Field("gross_amount", "amount", "taxed amount with VAT; net plus tax if not told"),
+)
+
+REFERENCE_FIELDS = (
+    Field("ref_type", "code", "what the receipt is to the other", required=True, allowed=REFERENCE_TYPES),
+    Field("line_number", "integer", "line that refers; the whole receipt if not mapped"),
+    Field("ref_branch_id", "text", "branch of the other receipt; the same branch if not told", like="branch_id"),
+    Field("ref_register_id", "text", "its till; the same till if not told", like="register_id"),
+    Field("ref_closing_id", "text", "its till closing (Z number)", like="closing_id"),
+    Field("ref_receipt_id", "text", "its id", like="receipt_id"),
+    Field("ref_line_number", "integer", "its line"),
+    Field("ref_date", "date", "its day"),
+    Field("external_ref", "text", "document outside of the tills, such as an invoice; no name and no note"),
+)
+
+ADJUSTMENT_FIELDS = (
+    Field("adjustment_type", "code", "what changes the price", required=True, allowed=ADJUSTMENT_TYPES),
+    Field("line_number", "integer", "line whose price is changed, for adjustments told for the receipt"),
+    Field("reason", "text", "reason as the source names it"),
+    Field("promotion_id", "text", "promotion, campaign or coupon"),
+    Field("adjustment_amount", "amount", "by how much the amount with VAT changes", required=True),
+)
+
+TOTAL_FIELDS = (
+    Field("total_kind", "code", "what is added up", required=True, allowed=TOTAL_KINDS),
+    Field("line_type", "code", "kind of line, of a business case; all kinds if not mapped", allowed=LINE_TYPES),
+    Field("tender_type", "code", "means of payment, of a payment; all of them if not mapped", allowed=TENDER_TYPES),
+    Field("total_name", "text", "name as the source writes it"),
+    Field("tax_code", "text", "tax key as the source names it"),
+    Field("total_currency", "text", "ISO 4217 of the total; that of the receipts if not mapped"),
+    Field("gross_amount", "amount", "total with VAT", required=True),
+    Field("net_amount", "amount", "total without VAT"),
+    Field("tax_amount", "amount", "VAT"),
+    Field("closed_at", "instant", "when the till was closed; gives the day where the source states none"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DetailKind:
+    """A kind of child record of a receipt. A record that holds none of its fields in ``told_by`` tells none."""
+
+    meaning: str
+    fields: tuple[Field, ...]
+    told_by: tuple[str, ...]
+    may_be_of_line: bool = True
+
+
+# By the key of the mapping that tells of them.
+DETAILS = {
+    "payments": DetailKind("payment", PAYMENT_FIELDS, ("payment_amount",), may_be_of_line=False),
+    "taxes": DetailKind("tax", TAX_FIELDS, ("tax_amount",)),
+    "references": DetailKind("reference", REFERENCE_FIELDS, ("ref_receipt_id", "external_ref")),
+    "adjustments": DetailKind("adjustment", ADJUSTMENT_FIELDS, ("adjustment_amount",)),
+    "closing_totals": DetailKind("total of a closing", TOTAL_FIELDS, ("gross_amount",), may_be_of_line=False),
+}
 
 PRODUCT_FIELDS = (
     Field("product_id", "text", "product number of the chain", required=True),

@@ -41,11 +41,14 @@ OF_RECEIPT = {
 }  # fmt: skip
 OF_LINE = {"taxes": "Bonpos_USt", "prices": "Bonpos_Preisfindung", "components": "Bonpos_Zusatzinfo"}
 OF_CLOSING = ("Stamm_Abschluss", "Stamm_Orte", "Stamm_Kassen")
+# The totals of a closing are nested in its first receipt.
+TOTALS = {"business_cases": "Z_GV_Typ", "closing_payments": "Z_Zahlart", "closing_currencies": "Z_Waehrungen"}
 _ENCODINGS = {"UTF8": "utf-8-sig", "UTF16": "utf-16", "ANSI": "cp1252", "OEM": "cp850", "Macintosh": "mac-roman"}
 _MARKS = {
     "DecimalSymbol": "decimal", "DigitGroupingSymbol": "grouping", "ColumnDelimiter": "delimiter", "TextEncapsulator": "quote",
 }  # fmt: skip
 _SUMMED = ("POS_BRUTTO", "POS_NETTO", "POS_UST")
+TAX_KEY = "UST_SCHLUESSEL"
 _Row = dict[str, str]
 _Key = tuple[str, ...]
 
@@ -69,6 +72,7 @@ class _Table:
 def read_gdpdu_zip(content: bytes, source: Source) -> Records:
     """One record for each row of ``transactions.csv`` with its closing, and nested in it its lines, payments and references.
 
+    The totals of a closing are nested in the first record of it; taxes of lines have the rate of their key in that closing.
     Numbers are those that index.xml declares, without grouping and with a dot; one that is written otherwise is marked and
     unreadable. A line's amounts are the sums of its rows by tax key. Records are numbered from 1 through ``transactions.csv``,
     then through the other tables in the order of ``FILES``; a row that no receipt owns is a broken record of its own.
@@ -104,7 +108,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, str]:
 def _unpacked(archive: zipfile.ZipFile, member: str) -> bytes:
     try:
         return archive.read(member)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{member} cannot be unpacked: {error}. Rule: a sound ZIP archive. Remedy: {REMEDY}.") from None
 
 
@@ -173,9 +177,9 @@ def _read(table: _Table, archive: zipfile.ZipFile, members: dict[str, str], coun
                 broken.append(BrokenRecord(count, reason, table.delimiter.join(cells)))
                 continue
             row = {
-                name: as_number(text) if is_number.get(name) or name in _SUMMED else text
+                name: as_number(value) if is_number.get(name) or name in _SUMMED else value
                 for name, cell in zip(header, cells, strict=True)
-                if (text := cell.strip())
+                if (value := cell.strip())
             }
             table.rows.append((count, row))
     except csv.Error as error:
@@ -208,6 +212,9 @@ def _number_reader(decimal: str, grouping: str) -> Callable[[str], str]:
 
 def _to_records(tables: dict[str, _Table], broken: list[BrokenRecord]) -> Records:
     rows, owned = {name: table.rows for name, table in tables.items()}, set[int]()
+    rates = {(*_key(row, CLOSING), row.get(TAX_KEY, "")): _own(row) for _, row in rows.get("Stamm_USt", [])}
+    for _, row in rows.get("Bonpos_USt", []):
+        row.update(rates.get((*_key(row, CLOSING), row.get(TAX_KEY, "")), {}))
     of_line = {place: _by_key(rows.get(name, []), LINE) for place, name in OF_LINE.items()}
     lines: dict[_Key, list[dict[str, object]]] = {}
     numbers_of_lines: dict[_Key, set[int]] = {}
@@ -218,6 +225,8 @@ def _to_records(tables: dict[str, _Table], broken: list[BrokenRecord]) -> Record
         numbers_of_lines.setdefault(key[:-1], set()).add(number)
     of_receipt = {place: _by_key(rows.get(name, []), RECEIPT) for place, name in OF_RECEIPT.items()}
     of_closing = [_by_key(rows.get(name, []), CLOSING) for name in OF_CLOSING]
+    totals = {place: _by_key(rows.get(name, []), CLOSING) for place, name in TOTALS.items()}
+    closings: set[_Key] = set()
     heads: list[dict[str, str]] = []
     for _, head in rows[HEAD]:
         key = _key(head, RECEIPT)
@@ -227,17 +236,22 @@ def _to_records(tables: dict[str, _Table], broken: list[BrokenRecord]) -> Record
                 closing |= row
         owned |= numbers_of_lines.get(key, set())
         nested = {place: as_json(_taken(by_key, key, owned)) for place, by_key in of_receipt.items()}
+        if key[:-1] not in closings:
+            closings.add(key[:-1])
+            nested |= {place: as_json(_taken(by_key, key[:-1], owned)) for place, by_key in totals.items()}
         heads.append(closing | head | nested | {"lines": as_json(lines.pop(key, []))})
-    for name in ("Bonpos", *OF_LINE.values(), *OF_RECEIPT.values()):
+    owners = {**dict.fromkeys(OF_LINE.values(), "line"), **dict.fromkeys(TOTALS.values(), "closing")}
+    for name in ("Bonpos", *OF_LINE.values(), *OF_RECEIPT.values(), *TOTALS.values()):
         for number, row in rows.get(name, []):
             if number not in owned:
-                table = tables[name]
-                reason = f"{table.file}: of a {'line' if name in OF_LINE.values() else 'receipt'} that the export does not hold"
+                table, owner = tables[name], owners.get(name, "receipt")
+                reason = f"{table.file}: of a {owner} that the export does not hold"
                 broken.append(BrokenRecord(number, reason, table.delimiter.join(row.values())))
     children = {
-        place: [name for name in tables[of].columns if name not in RECEIPT] + more if of in tables else []
-        for place, of, more in (("lines", "Bonpos", [*_SUMMED, *OF_LINE]), ("payments", "Bonkopf_Zahlarten", []))
+        place: [name for name in tables[of].columns if name not in RECEIPT] if of in tables else []
+        for place, of in (("lines", "Bonpos"), *OF_RECEIPT.items(), *TOTALS.items())
     }
+    children["lines"] += [*_SUMMED, *OF_LINE]
     numbers = pa.array([number for number, _ in rows[HEAD]], pa.int64())
     return Records(to_table(heads), numbers, sorted(broken, key=lambda record: record.row), children=children)
 

@@ -12,11 +12,12 @@ from pyspark.sql import functions as F
 
 from tillhouse.quality.rules import Finding
 from tillhouse.sources import model, unpivot
-from tillhouse.sources.fields import LINE_FIELDS, PAYMENT_FIELDS, RECEIPT_FIELDS, Field
+from tillhouse.sources.fields import LINE_FIELDS, RECEIPT_FIELDS, Field
 from tillhouse.sources.records import column_key
 from tillhouse.sources.time_zones import RAILS, iana_zones
 from tillhouse.tables.bronze import BROKEN
 
+_CONTENT = ("line_type", "product_ref", "gtin", "category_ref", "quantity", "gross_amount", "discount_amount")
 LINEAGE = ("_file", "_file_id", "_row", "_run_id")
 SPARK_TYPES = {
     "text": "STRING", "code": "STRING", "amount": "DECIMAL(18,5)", "price": "DECIMAL(18,5)", "quantity": "DECIMAL(18,3)",
@@ -40,12 +41,11 @@ _UNKNOWN_ZONE = "_unknown_zone"
 # end of a text, since Java's $ also stands before a last line break.
 # Blanks around and inside numbers, those included that do not break a line.
 _BLANK = r"[ \t\u00a0\u202f]"
-_BREAK = r"(?:\r\n?|\n)?"  # at the end of a quoted cell
 _GROUPING_MARKS = {"": "", ".": ".", ",": ",", "'": "'\u2019", " ": " \u00a0\u202f"}
 
 
 @dataclass(frozen=True)
-class _Cell:
+class Cell:
     """One canonical field of a record: its text, its typed value, and whether a given text cannot be read."""
 
     field: Field
@@ -58,7 +58,7 @@ class _Cell:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class Reading:
     """How the cells of a record are read; ``amount_field`` is what its columns of their own tell, see ``unpivot``."""
 
     find: Find
@@ -73,10 +73,10 @@ _TOLD_BY_PART = model.Column(aliases=("(an amount of its own)",))
 
 def map_records(bronze: DataFrame, source: model.Source, fields: Sequence[Field]) -> tuple[DataFrame, list[Finding]]:
     """Typed canonical fields of each record, and the violations that reading finds, as columns over the result."""
-    find = _in_columns(bronze)
+    find = in_columns(bronze)
     zone = F.lit("UTC" if source.timezone == "branch" else source.timezone)
-    cells = [_cell(field, source.columns.get(field.name), find, source, zone) for field in fields]
-    return _with_cells(_with_version(bronze, source, find), cells, [*LINEAGE, BROKEN], source)
+    cells = [to_cell(field, source.columns.get(field.name), find, source, zone) for field in fields]
+    return with_cells(with_version(bronze, source, find), cells, [*LINEAGE, BROKEN], source)
 
 
 def map_receipt_lines(bronze: DataFrame, source: model.Source, branches: DataFrame) -> tuple[DataFrame, list[Finding]]:
@@ -84,114 +84,72 @@ def map_receipt_lines(bronze: DataFrame, source: model.Source, branches: DataFra
 
     ``branches`` (branch_id, time_zone) gives the zone of naive times where the mapping says ``timezone: branch``.
     """
-    bronze, find = _carried_down(bronze, source)
-    records = bronze.transform(_with_zone, source, branches, find).transform(_with_version, source, find)
+    bronze, find = carried_down(bronze, source)
+    records = bronze.transform(with_zone, source, branches, find).transform(with_version, source, find)
     zone = F.col("_zone")
     keep = [*LINEAGE, BROKEN, "_zone", _UNKNOWN_ZONE]
-    header = [_cell(field, source.columns.get(field.name), find, source, zone) for field in RECEIPT_FIELDS]
+    header = [to_cell(field, source.columns.get(field.name), find, source, zone) for field in RECEIPT_FIELDS]
     if source.lines is None:
-        records = _with_lines_of_their_own(records, source, find, _in_columns(bronze))
-        reading = _Reading(find, source, zone, "gross_amount", keeps_others=False)
-        cells = _cells_of_parts(LINE_FIELDS, source.columns, source.unpivot_lines, reading)
-        lines, found = _with_cells(records, header + cells, [*keep, unpivot.PART], source)
+        records = _with_lines_of_their_own(records, source, find, in_columns(bronze))
+        reading = Reading(find, source, zone, "gross_amount", keeps_others=False)
+        cells = cells_of_parts(LINE_FIELDS, source.columns, source.unpivot_lines, reading)
+        lines, found = with_cells(records, header + cells, [*keep, unpivot.PART], source)
         signed = lines.withColumn("gross_amount", unpivot.signed("gross_amount")) if source.unpivot_lines else lines
         return signed, [*found, *_unknown_zone(source)]
     # A receipt's own fields are read once, before its lines are taken apart.
-    records = records.withColumn("_lines", _first([source.lines.path], find))
-    receipts, found = _with_cells(records, header, [*keep, "_lines"], source)
-    receipts = _with_children(receipts, source.lines, F.col("_lines"), source)
+    records = records.withColumn("_lines", first_of([source.lines.path], find))
+    receipts, found = with_cells(records, header, [*keep, "_lines"], source)
+    receipts = with_children(receipts, source.lines.names, source.lines.only, F.col("_lines"), source)
     receipts = receipts.withColumn("_is_bare", F.col("_child").isNull() & ~F.col("_children_broken"))
-    in_line = _in_children(source.lines)
-    cells = [_cell(field, source.lines.columns.get(field.name), in_line, source, zone) for field in LINE_FIELDS]
+    in_line = in_children(source.lines.names)
+    cells = [to_cell(field, source.lines.columns.get(field.name), in_line, source, zone) for field in LINE_FIELDS]
     kept = [name for name in receipts.columns if name not in ("_lines", "_child")]
-    lines, found_in_lines = _with_cells(receipts, cells, kept, source)
+    lines, found_in_lines = with_cells(receipts, cells, kept, source)
     return lines, found + _unknown_zone(source) + [
         item for item in found_in_lines if item.field not in ("(record)", "version_order")
     ]
 
 
-def map_payments(bronze: DataFrame, source: model.Source, branches: DataFrame) -> tuple[DataFrame, list[Finding]]:
-    """One typed row per payment with the fields that name its receipt.
-
-    A record without payments has no row; one whose payments cannot be read has one, with a violation.
-    """
-    assert source.payments is not None
-    bronze, find = _carried_down(bronze, source)
-    records = bronze.transform(_with_zone, source, branches, find).transform(_with_version, source, find)
-    zone = F.col("_zone")
-    cells = [_cell(field, source.columns.get(field.name), find, source, zone) for field in RECEIPT_FIELDS]
-    if source.payments.path:
-        written = _first([source.payments.path], find)
-        records = _with_children(records.where(written.isNotNull()), source.payments, written, source)
-        records = records.where("_child IS NOT NULL OR _children_broken")
-        in_payment = _in_children(source.payments)
-    else:
-        in_payment = _in_columns(bronze)  # what is said once of a document is paid once
-        records = _only_payments(records, source, in_payment)
-    reading = _Reading(in_payment, source, zone, "payment_amount", keeps_others=True)
-    cells += _cells_of_parts(PAYMENT_FIELDS, source.payments.columns, source.payments.unpivot, reading)
-    is_negative = _all_hold(source.payments.negative, in_payment, source) if source.payments.negative else F.lit(False)
-    kept = [*LINEAGE, BROKEN, "_zone", "_child_position", "_children_broken", "_is_negative", unpivot.PART, unpivot.IS_FIRST]
-    payments, found = _with_cells(records.withColumn("_is_negative", is_negative), cells, kept, source)
-    for name in ("payment_amount", "change_amount", "tip_amount"):
-        payments = payments.withColumn(name, F.when(F.col("_is_negative"), -F.col(name)).otherwise(F.col(name)))
-    order = ["_row"]
-    if source.payments.unpivot:
-        payments = payments.withColumn("payment_amount", unpivot.signed("payment_amount"))
-        for name in ("change_amount", "tip_amount"):  # what a record says once counts once
-            payments = payments.withColumn(name, F.when(F.col(unpivot.IS_FIRST), F.col(name)))
-        order.append(f"{unpivot.PART}.position")
-    if not source.payments.path:
-        of_receipt = Window.partitionBy("_file_id", "branch_id", "register_id", "closing_id", "receipt_id").orderBy(*order)
-        return payments.withColumn("_child_position", F.row_number().over(of_receipt)), found
-    torn = Finding("field_unreadable", "error", source.payments.path, F.col("_children_broken"), F.lit(None).cast("string"))
-    return payments, [*found, torn]
-
-
-def _only_payments(records: DataFrame, source: model.Source, in_payment: Find) -> DataFrame:
-    """The payments that records of a table tell: one in each that tells an amount, or one for each amount of its own."""
-    assert source.payments is not None
-    records = records.where(_is_one_of(source.payments.only, in_payment, source))
-    if source.payments.unpivot:
-        records = unpivot.with_parts(records, _amounts(source.payments.unpivot, source, in_payment), is_own=F.lit(False))
-    else:
-        amount = source.payments.columns["payment_amount"]
-        given = [text.isNotNull() for name in amount.raw_columns if (text := in_payment(name)) is not None]
-        records = records.where(reduce(lambda left, right: left | right, given, F.lit(False)))
-    return records.withColumns({"_child_position": F.lit(1), "_children_broken": F.lit(False)})
-
-
 def _with_lines_of_their_own(records: DataFrame, source: model.Source, find: Find, in_row: Find) -> DataFrame:
     """The records that are lines, and the lines that their columns tell beside. Where a document begins, there is a line."""
-    is_line = F.col(BROKEN).isNotNull() | _is_one_of(source.line_rows, find, source)
-    begins = in_row(source.carry_down.group_by) if source.carry_down else None
-    is_line = is_line if begins is None else is_line | begins.isNotNull()
+    is_line = _is_line(source, find, in_row)
     if source.unpivot_lines:
-        return unpivot.with_parts(records, _amounts(source.unpivot_lines, source, in_row), is_line)
+        return unpivot.with_parts(records, amounts_of(source.unpivot_lines, source, in_row), is_line)
     return records.where(is_line) if source.line_rows else records
 
 
-def _amounts(items: Sequence[model.Unpivoted], source: model.Source, in_row: Find) -> list[unpivot.Amount]:
+def only_lines(records: DataFrame, source: model.Source, find: Find, in_row: Find) -> DataFrame:
+    """The records that are lines themselves."""
+    return records.where(_is_line(source, find, in_row)) if source.line_rows else records
+
+
+def _is_line(source: model.Source, find: Find, in_row: Find) -> Column:
+    is_line = F.col(BROKEN).isNotNull() | is_one_of(source.line_rows, find, source)
+    begins = in_row(source.carry_down.group_by) if source.carry_down else None
+    return is_line if begins is None else is_line | begins.isNotNull()
+
+
+def amounts_of(items: Sequence[model.Unpivoted], source: model.Source, in_row: Find) -> list[unpivot.Amount]:
     """What each of the columns tells; a text that is no number counts as told, so that it is found out."""
     amounts = []
     for item in items:
-        text = _first(item.aliases, in_row)
+        text = first_of(item.aliases, in_row)
         is_nothing = F.coalesce(number(text, source.locale).try_cast(SPARK_TYPES["amount"]) == 0, F.lit(False))
-        is_told = text.isNotNull() & ~is_nothing & _all_hold(item.when, in_row, source)
+        is_told = text.isNotNull() & ~is_nothing & all_hold(item.when, in_row, source)
         amounts.append(unpivot.Amount(item, text, is_told))
     return amounts
 
 
-def _cells_of_parts(
-    known: Sequence[Field], columns: Mapping[str, model.Column], items: Sequence[model.Unpivoted], read: _Reading
-) -> list[_Cell]:
+def cells_of_parts(
+    known: Sequence[Field], columns: Mapping[str, model.Column], items: Sequence[model.Unpivoted], read: Reading
+) -> list[Cell]:
     """The cells of records, which are taken apart into their amounts where the mapping names such (``items``)."""
     cells = []
     for field in known:
         column, find = columns.get(field.name), read.find
         if items and column is None and (field.name == read.amount_field or any(field.name in item.values for item in items)):
             column, find = _TOLD_BY_PART, _nowhere
-        cell = _cell(field, column, find, read.source, read.zone)
+        cell = to_cell(field, column, find, read.source, read.zone)
         if items:
             text = unpivot.text_of_part(
                 field.name, cell.text, cell.is_list, items, read.amount_field, keeps_others=read.keeps_others
@@ -205,9 +163,9 @@ def _nowhere(_name: str) -> None:
     return None
 
 
-def _carried_down(bronze: DataFrame, source: model.Source) -> tuple[DataFrame, Find]:
+def carried_down(bronze: DataFrame, source: model.Source) -> tuple[DataFrame, Find]:
     """The records, and where a name is found in them: what only the first row of a document says counts for all its rows."""
-    find, carry = _in_columns(bronze), source.carry_down
+    find, carry = in_columns(bronze), source.carry_down
     begin = find(carry.group_by) if carry is not None else None
     if carry is None or begin is None:
         return bronze, find
@@ -228,7 +186,7 @@ def _carried_down(bronze: DataFrame, source: model.Source) -> tuple[DataFrame, F
     return grouped.withColumns(dict(carried.values())), find_carried
 
 
-def _in_columns(records: DataFrame) -> Find:
+def in_columns(records: DataFrame) -> Find:
     names = {column_key(name): name for name in records.columns if not name.startswith("_")}
 
     def find(name: str) -> Column | None:
@@ -238,24 +196,24 @@ def _in_columns(records: DataFrame) -> Find:
     return find
 
 
-def _in_children(nested: model.Children, child: Column | None = None) -> Find:
-    positions = {name: position for position, name in enumerate(nested.names)}
+def in_children(names: Sequence[str], child: Column | None = None) -> Find:
+    positions = {name: position for position, name in enumerate(names)}
     record = F.col("_child") if child is None else child
     return lambda name: _text(record[f"_{positions[name]}"])
 
 
-def _all_hold(conditions: Sequence[model.Condition], find: Find, source: model.Source) -> Column:
+def all_hold(conditions: Sequence[model.Condition], find: Find, source: model.Source) -> Column:
     return reduce(lambda left, right: left & right, (_holds(condition, find, source) for condition in conditions), F.lit(True))
 
 
-def _is_one_of(kinds: Sequence[model.Alternative], find: Find, source: model.Source) -> Column:
-    held = [_all_hold(kind.when, find, source) for kind in kinds]
+def is_one_of(kinds: Sequence[model.Alternative], find: Find, source: model.Source) -> Column:
+    held = [all_hold(kind.when, find, source) for kind in kinds]
     return reduce(lambda left, right: left | right, held) if held else F.lit(True)
 
 
 def _holds(condition: model.Condition, find: Find, source: model.Source) -> Column:
     """Whether a record fulfils a condition; where the column is missing it has no text."""
-    text = _first(condition.aliases, find)
+    text = first_of(condition.aliases, find)
     if condition.is_given is not None:
         return text.isNotNull() == F.lit(condition.is_given)
     if condition.starts_with:
@@ -272,18 +230,18 @@ def _text(column: Column) -> Column:
     return F.nullif(F.trim(column), F.lit(""))
 
 
-def _with_version(records: DataFrame, source: model.Source, find: Find) -> DataFrame:
+def with_version(records: DataFrame, source: model.Source, find: Find) -> DataFrame:
     """Add the instant that orders two versions of a record, NULL where the source declares none, and its text."""
     order = source.version_order
     text, value = F.lit(None).cast("string"), F.lit(None).cast("timestamp")
     if order is not None:
-        text = _captured(order.from_path) if order.from_path else _first(order.aliases, find)
+        text = _captured(order.from_path) if order.from_path else first_of(order.aliases, find)
         value = instant(F.col("_text_version"), order.date_formats, F.lit(order.timezone))
     return records.withColumn("_text_version", text).withColumn("_version_at", value)
 
 
-def _with_cells(
-    records: DataFrame, cells: Sequence[_Cell], keep: Sequence[str], source: model.Source
+def with_cells(
+    records: DataFrame, cells: Sequence[Cell], keep: Sequence[str], source: model.Source
 ) -> tuple[DataFrame, list[Finding]]:
     keep = list(dict.fromkeys([*(name for name in keep if name in records.columns), "_text_version", "_version_at"]))
     texts = records.select(*keep, *(cell.text.alias(f"_text_{cell.field.name}") for cell in cells))
@@ -302,7 +260,7 @@ def _with_cells(
     return typed, found
 
 
-def _found(cells: Sequence[_Cell]) -> list[Finding]:
+def _found(cells: Sequence[Cell]) -> list[Finding]:
     """Violations found by reading: a broken record, a missing mandatory field, a value that cannot be read."""
     sound = F.col(BROKEN).isNull()
     found = [Finding("record_broken", "error", "(record)", ~sound, F.col(BROKEN))]
@@ -331,20 +289,20 @@ def _masked(text: Column) -> Column:
     return F.when(F.length(text) >= 8, F.concat(F.lit("***"), F.right(text, F.lit(2)))).otherwise(F.lit("***"))
 
 
-def _cell(field: Field, column: model.Column | None, find: Find, source: model.Source, zone: Column) -> _Cell:
+def to_cell(field: Field, column: model.Column | None, find: Find, source: model.Source, zone: Column) -> Cell:
     """How one field is read. A field that is not mapped is NULL."""
     if column is None:
-        return _Cell(field, F.lit(None).cast("string"), F.lit(None).cast(SPARK_TYPES[field.type]))
+        return Cell(field, F.lit(None).cast("string"), F.lit(None).cast(SPARK_TYPES[field.type]))
     is_required = field.required or column.required
     if column.sum or column.multiply:
         return _computed_cell(field, column, find, source, is_required)
     text = _origin(column, find)
     for case in reversed(column.cases):
-        text = F.when(_all_hold(case.when, find, source), _origin(case, find)).otherwise(text)
+        text = F.when(all_hold(case.when, find, source), _origin(case, find)).otherwise(text)
     if column.default is not None:
         text = F.coalesce(text, F.lit(column.default))
     written = F.col(f"_text_{field.name}")
-    values = source.value_maps.get(field.name)
+    values = source.value_maps.get(field.name) or source.value_maps.get(field.like or "")
     translated = _TRANSFORMS[column.transform](written) if column.transform else written
     is_unknown = None
     if values:
@@ -355,9 +313,9 @@ def _cell(field: Field, column: model.Column | None, find: Find, source: model.S
     elif field.allowed:
         is_unknown = ~translated.isin(*field.allowed)
     if field.type == "texts":
-        return _Cell(field, text, _parted(translated, column.separator), is_required)
+        return Cell(field, text, _parted(translated, column.separator), is_required)
     can_fail = field.type != "text" or bool(values or column.transform)
-    return _Cell(field, text, _typed(translated, field, source, zone), is_required, can_fail, is_unknown)
+    return Cell(field, text, _typed(translated, field, source, zone), is_required, can_fail, is_unknown)
 
 
 def _origin(origin: model.Column | model.Case, find: Find) -> Column:
@@ -368,7 +326,7 @@ def _origin(origin: model.Column | model.Case, find: Find) -> Column:
         return F.lit(origin.value)
     if isinstance(origin, model.Column) and origin.collect:
         return F.nullif(F.concat_ws(_BETWEEN, *(text for name in origin.collect if (text := find(name)) is not None)), F.lit(""))
-    return _joined(origin.join, find) if origin.join else _first(origin.aliases, find)
+    return _joined(origin.join, find) if origin.join else first_of(origin.aliases, find)
 
 
 def _parted(text: Column, separator: str | None) -> Column:
@@ -383,7 +341,7 @@ def _parted(text: Column, separator: str | None) -> Column:
 def _joined(parts: Sequence[str], find: Find) -> Column:
     """Texts put together with a blank between them; constants alone are none."""
     texts = [F.lit(text) if (text := model.constant(part)) is not None else find(part) for part in parts]
-    given = _first(model.without_constants(parts), find)
+    given = first_of(model.without_constants(parts), find)
     return F.when(given.isNotNull(), F.concat_ws(" ", *(text for text in texts if text is not None)))
 
 
@@ -391,18 +349,18 @@ def _captured(name: str) -> Column:
     return F.try_element_at(F.col("_captured"), F.lit(name))
 
 
-def _first(names: Sequence[str], find: Find) -> Column:
+def first_of(names: Sequence[str], find: Find) -> Column:
     known = [text for name in names if (text := find(name)) is not None]
     return F.coalesce(*known) if known else F.lit(None).cast("string")
 
 
-def _computed_cell(field: Field, column: model.Column, find: Find, source: model.Source, is_required: bool) -> _Cell:
+def _computed_cell(field: Field, column: model.Column, find: Find, source: model.Source, is_required: bool) -> Cell:
     """Numbers added up or multiplied, less others; an empty one changes nothing, an unreadable one makes all unreadable."""
     parts = [part for name in column.sum or column.multiply if (part := find(name)) is not None]
     less = [part for name in column.minus if (part := find(name)) is not None]
     kind = SPARK_TYPES[field.type]
     if not parts:
-        return _Cell(field, F.lit(None).cast("string"), F.lit(None).cast(kind), is_required)
+        return Cell(field, F.lit(None).cast("string"), F.lit(None).cast(kind), is_required)
     percent = [] if column.percent is None else [find(column.percent)]
     shares = [F.lit(None).cast("string") if part is None else part for part in percent]
     text = F.when(F.coalesce(*parts).isNotNull(), F.array(*parts, *less, *shares))
@@ -420,7 +378,7 @@ def _computed_cell(field: Field, column: model.Column, find: Find, source: model
     for position in range(len(parts) + len(less), len(parts) + len(less) + len(shares)):
         result = result * read(position, 0) / 100
     value = F.when(written.isNotNull(), result).try_cast(kind)
-    return _Cell(field, text, value, is_required, can_fail=True, is_list=True)
+    return Cell(field, text, value, is_required, can_fail=True, is_list=True)
 
 
 def _typed(text: Column, field: Field, source: model.Source, zone: Column) -> Column:
@@ -431,7 +389,7 @@ def _typed(text: Column, field: Field, source: model.Source, zone: Column) -> Co
         case "amount" | "price" | "quantity":
             value = number(text, source.locale).try_cast(SPARK_TYPES[field.type])
         case "integer":
-            value = F.nullif(F.regexp_extract(text, rf"^([0-9]{{1,9}}){_BREAK}\z", 1), F.lit("")).try_cast("INT")
+            value = F.when(text.rlike(r"^[0-9]{1,9}\z"), text).try_cast("INT")
         case "instant":
             value = instant(text, source.date_formats, zone)
         case "date":
@@ -453,7 +411,7 @@ def number(text: Column, locale: model.Locale) -> Column:
     whole = rf"(?:[0-9]{{1,3}}(?:[{grouping}][0-9]{{3}})+|[0-9]+)" if grouping else "[0-9]+"
     marks = "|".join(re.escape(mark.strip()) for mark in locale.strip)
     beside = rf"{_BLANK}*+(?:(?:{marks}){_BLANK}*+)?" if marks else rf"{_BLANK}*+"
-    written = rf"^{beside}([+(-]?){beside}({whole}(?:{decimal}[0-9]+)?|{decimal}[0-9]+){beside}([)-]?){beside}{_BREAK}\z"
+    written = rf"^{beside}([+(-]?){beside}({whole}(?:{decimal}[0-9]+)?|{decimal}[0-9]+){beside}([)-]?){beside}\z"
     before, digits, behind = (F.regexp_extract(text, written, group) for group in (1, 2, 3))
     sign = F.concat(before, behind)
     unsigned = F.nullif(F.translate(digits, locale.decimal + grouping, "."), F.lit(""))
@@ -511,19 +469,19 @@ def _utc_day(instant: Column) -> Column:
     return F.date_from_unix_date(F.floor(F.unix_micros(instant) / 86_400_000_000).cast("int"))
 
 
-def _with_zone(records: DataFrame, source: model.Source, branches: DataFrame, find: Find) -> DataFrame:
+def with_zone(records: DataFrame, source: model.Source, branches: DataFrame, find: Find) -> DataFrame:
     """Add the time zone of naive times: the record's own, the mapping's, or that of its branch (UTC while it is unknown)."""
     if source.timezone_column:
-        named = _first(source.timezone_column, find)
+        named = first_of(source.timezone_column, find)
         labels = F.create_map(*(F.lit(text) for pair in RAILS.items() for text in pair))
         own = F.coalesce(F.try_element_at(labels, named), F.when(named.isin(*sorted(iana_zones())), named))
-        rest = _with_zone(records, source.model_copy(update={"timezone_column": ()}), branches, find)
+        rest = with_zone(records, source.model_copy(update={"timezone_column": ()}), branches, find)
         unknown = F.when(own.isNull(), named)
         return rest.withColumns({"_zone": F.coalesce(own, F.col("_zone")), _UNKNOWN_ZONE: unknown})
     if source.timezone != "branch":
         return records.withColumn("_zone", F.lit(source.timezone))
     branch = next(field for field in RECEIPT_FIELDS if field.name == "branch_id")
-    cell = _cell(branch, source.columns["branch_id"], find, source, F.lit("UTC"))
+    cell = to_cell(branch, source.columns["branch_id"], find, source, F.lit("UTC"))
     zones = branches.select(F.col("branch_id").alias("_zone_branch"), F.col("time_zone").alias("_branch_zone"))
     joined = (
         records.withColumn("_text_branch_id", cell.text)
@@ -543,17 +501,18 @@ def _unknown_zone(source: model.Source) -> list[Finding]:
     return [Finding("value_unknown", "error", "timezone_column", F.col(BROKEN).isNull() & unknown.isNotNull(), unknown)]
 
 
-def _with_children(records: DataFrame, nested: model.Children, text: Column, source: model.Source) -> DataFrame:
+def with_children(
+    records: DataFrame, names: Sequence[str], only: Sequence[model.Alternative], text: Column, source: model.Source
+) -> DataFrame:
     """One row per child record in ``text``; a record whose children cannot be read stays as one row and is marked.
 
     The names of the export become positions, since Spark would take names that differ only in case for one.
     """
-    names = nested.names
     written = ", ".join(f"`{name.replace('`', '``')}`: string" for name in names)
     by_position = ", ".join(f"_{position}: string" for position in range(len(names)))
     children = F.from_json(text, f"array<struct<{written}>>").cast(f"array<struct<{by_position}>>")
-    if nested.only:
-        children = F.filter(children, lambda child: _is_one_of(nested.only, _in_children(nested, child), source))
+    if only:
+        children = F.filter(children, lambda child: is_one_of(only, in_children(names, child), source))
     exploded = records.withColumn("_children", children).select(
         "*", F.posexplode_outer("_children").alias("_child_index", "_child")
     )
@@ -562,6 +521,26 @@ def _with_children(records: DataFrame, nested: model.Children, text: Column, sou
         .withColumn("_children_broken", F.col("_children").isNull())
         .drop("_children", "_child_index")
     )
+
+
+def with_line_number(lines: DataFrame, source: model.Source, position: str = "_child_position") -> DataFrame:
+    """Lines without a number of their own are counted: in the order of the file, or in that of their contents.
+
+    What columns tell beside (shipping, a tip) comes last, so that a refund in a newer export leaves the other numbers alone.
+    """
+    has_parts = unpivot.PART in lines.columns
+    if source.depth == "totals" and not source.unpivot_lines:
+        return lines.withColumn("line_number", F.coalesce("line_number", F.lit(1)))
+    if source.line_number == "column" and source.depth == "lines":
+        return lines
+    if source.lines is not None:
+        return lines.withColumn("line_number", F.col(position))
+    receipt = ["branch_id", "register_id", "closing_id", "receipt_id"]
+    order = [F.col(f"{unpivot.PART}.is_beside")] if has_parts else []
+    order += [F.col(name) for name in _CONTENT] if source.line_number == "by_content" else []
+    order += [F.col("_row"), F.col(f"{unpivot.PART}.position")] if has_parts else [F.col("_row")]
+    in_file = Window.partitionBy("_file_id", *receipt).orderBy(*order)
+    return lines.withColumn("line_number", F.row_number().over(in_file))
 
 
 def _without_apostrophe(text: Column) -> Column:

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tillhouse.sources import entities, fields
 from tillhouse.sources.delivery import Delivery
@@ -19,6 +19,7 @@ from tillhouse.strict import StrictModel, did_you_mean
 
 Transform = Literal["strip_apostrophe", "ungroup_integer", "strip_leading_zeros", "gtin", "lower", "upper", "salesforce_id"]
 _DATED = ("started_at", "ended_at", "business_date")
+ABOVE = "../"  # before the name of a column of the record that a child record lies in
 # The part of Spark's date patterns that means the same on every machine. In them Y, D and w are weeks and days of the year.
 _DATE_PATTERN = re.compile(r"(y{4}|yy|M{1,4}|dd?|HH?|hh?|mm?|ss?|S{1,6}|a|X{1,3}|x{1,3}|Z|VV|'[^']*'|[^A-Za-z'\[\]{}#])+")
 _CAPTURE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -156,6 +157,11 @@ class Column(StrictModel):
         return self.aliases or self.collect or without_constants(self.join) or self.sum or self.multiply
 
     @property
+    def origins(self) -> tuple[str, ...]:
+        """Names in the export that its text may come from."""
+        return (*self.raw_columns, *(name for case in self.cases for name in (*case.aliases, *without_constants(case.join))))
+
+    @property
     def asked_columns(self) -> tuple[str, ...]:
         """Further names in the export that it looks at, none of which a file must have."""
         share = () if self.percent is None else (self.percent,)
@@ -287,13 +293,22 @@ class Children(StrictModel):
     @property
     def names(self) -> tuple[str, ...]:
         """Names in the child records that the mapping looks at."""
-        mapped = (name for column in self.columns.values() for name in (*column.raw_columns, *column.asked_columns))
-        return tuple(dict.fromkeys((*mapped, *self.asked_columns)))
+        return tuple(name for name in self._all_names if not name.startswith(ABOVE))
+
+    @property
+    def names_above(self) -> tuple[str, ...]:
+        """Names in the record that holds the child records (written with ``../``) that the mapping looks at."""
+        return tuple(name.removeprefix(ABOVE) for name in self._all_names if name.startswith(ABOVE))
 
     @property
     def asked_columns(self) -> tuple[str, ...]:
-        """Names in the child records that only conditions look at."""
+        """Names that only conditions look at."""
         return tuple(name for kind in self.only for condition in kind.when for name in condition.aliases)
+
+    @property
+    def _all_names(self) -> tuple[str, ...]:
+        mapped = (name for column in self.columns.values() for name in (*column.raw_columns, *column.asked_columns))
+        return tuple(dict.fromkeys((*mapped, *self.asked_columns)))
 
 
 class Nested(Children):
@@ -302,21 +317,30 @@ class Nested(Children):
     path: Text
 
 
-class Payments(Children):
-    """Payments: child records as ``Nested``, or without ``path`` one in each record that tells an amount.
+class Details(Children):
+    """Payments, taxes or the like: child records as ``Nested``, or without ``path`` one in each record that tells one.
 
-    With ``unpivot`` there is one for each of its columns that tells an amount.
+    ``level: line``: they lie in the lines, in place of the receipt.
     """
 
     path: Text | None = None
+    level: Literal["receipt", "line"] = "receipt"
     negative: tuple[Condition, ...] = ()
     unpivot: tuple[Unpivoted, ...] = ()
 
     @property
     def asked_columns(self) -> tuple[str, ...]:
-        """Names in the child records that only conditions and amounts of their own look at."""
+        """Names that only conditions and amounts of their own look at."""
         asked = (name for condition in self.negative for name in condition.aliases)
         return (*super().asked_columns, *asked, *_asked(self.unpivot))
+
+
+def _as_list(value: object) -> object:
+    """One mapping counts as a list of one."""
+    return [value] if isinstance(value, dict) else value
+
+
+SeveralDetails = Annotated[tuple[Details, ...], BeforeValidator(_as_list)]
 
 
 class VersionOrder(StrictModel):
@@ -366,17 +390,21 @@ class Source(StrictModel):
     document: Literal["receipt", "day"] = "receipt"
     sign_rule: Literal["signed", "by_quantity", "by_type"] = "signed"
     line_number: Literal["column", "ordinal", "by_content"] = "column"
+    registers: Literal["of_branch", "of_chain"] = "of_branch"
     line_rows: tuple[Alternative, ...] = ()
     unpivot_lines: tuple[Unpivoted, ...] = ()
     pays: Text | None = None
-    registers: Literal["of_branch", "of_chain"] = "of_branch"
     personal_data: bool = False
     new_columns: Literal["keep", "reject"] = "keep"
     ignored_columns: tuple[Text, ...] = ()
     carry_down: CarryDown | None = None
     columns: dict[str, Column]
     lines: Nested | None = None
-    payments: Payments | None = None
+    payments: SeveralDetails = ()
+    taxes: SeveralDetails = ()
+    references: SeveralDetails = ()
+    adjustments: SeveralDetails = ()
+    closing_totals: SeveralDetails = ()
     consent: tuple[Consent, ...] = ()
     value_maps: dict[str, dict[str, str]] = Field(default_factory=dict)
     version_order: VersionOrder | None = None
@@ -413,8 +441,33 @@ class Source(StrictModel):
         return tuple(_CAPTURE.findall(self.file_pattern))
 
     @property
+    def details(self) -> dict[str, tuple[Details, ...]]:
+        """What is mapped beside receipts and lines, by its key."""
+        return {kind: getattr(self, kind) for kind in fields.DETAILS if getattr(self, kind)}
+
+    @property
     def nested_paths(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(nested.path for nested in (self.lines, self.payments) if nested and nested.path))
+        """Columns of a record that hold child records."""
+        lines = (self.lines.path,) if self.lines else ()
+        of_receipt = (item.path for items in self.details.values() for item in items if item.path and item.level == "receipt")
+        return tuple(dict.fromkeys((*lines, *of_receipt)))
+
+    def is_list(self, path: str) -> bool:
+        """Whether the element at a path of an XML record comes several times: it, or the end of its path, is in ``xml.lists``."""
+        return any(path == name or path.endswith(f"/{name}") for name in self.xml.lists)
+
+    def tells(self, field: str) -> bool:
+        """Whether a field of receipts or lines is mapped."""
+        return field in self.columns or (self.lines is not None and field in self.lines.columns)
+
+    @property
+    def placed_details(self) -> list[tuple[str, str, Details]]:
+        """Kind, place in the mapping (``taxes``, or ``taxes[1]`` where there are several) and what stands there."""
+        return [
+            (kind, kind if len(items) == 1 else f"{kind}[{number}]", item)
+            for kind, items in self.details.items()
+            for number, item in enumerate(items)
+        ]
 
     @property
     def asked_columns(self) -> tuple[str, ...]:
@@ -425,8 +478,7 @@ class Source(StrictModel):
     @property
     def amounts_paid(self) -> tuple[str, ...]:
         """Columns that tell a payment each; a file must have one of them."""
-        unpivoted = self.payments.unpivot if self.payments is not None else ()
-        return tuple(name for item in unpivoted for name in item.aliases)
+        return tuple(name for item in self.payments for part in item.unpivot for name in part.aliases)
 
     @property
     def needed(self) -> list[dict[str, tuple[str, ...]]]:
@@ -444,7 +496,21 @@ class Source(StrictModel):
         if self.amounts_paid:
             groups.append({"payments.unpivot": self.amounts_paid})
         given = {name for _, mapped, _ in self._mapped() for name, column in mapped.items() if column.default}
-        return [group for group in groups if all(group.values()) and not given & group.keys()]
+        groups = [group for group in groups if not given & group.keys()]
+        return [group for group in [*groups, *self._needed_of_payments()] if all(group.values())]
+
+    def _needed_of_payments(self) -> list[dict[str, tuple[str, ...]]]:
+        """Where several columns tell one payment each, one of them is enough."""
+        payments = [(place, item.columns) for kind, place, item in self.placed_details if kind == "payments"]
+        required = {
+            f"{place}.{field.name}": columns[field.name].raw_columns
+            for place, columns in payments
+            for field in fields.PAYMENT_FIELDS
+            if field.name in columns and (field.required or columns[field.name].required) and not columns[field.name].default
+        }
+        if len(payments) > 1:
+            return [{name: columns for name, columns in required.items() if name.endswith(".payment_amount")}]
+        return [{name: columns} for name, columns in required.items()]
 
     def match_path(self, path: str) -> dict[str, str] | None:
         """What ``file_pattern`` captures from a path below the landing area; None if the path is not of this source."""
@@ -455,15 +521,15 @@ class Source(StrictModel):
         control = self.quality.control_file if self.quality else None
         return control is not None and _captured(control.pattern, path) is not None
 
-    def _is_list(self, path: str) -> bool:
-        return path.rsplit("/", 1)[-1] in self.xml.lists
-
     def _is_numbered(self, field: str) -> bool:
         return field == "line_number" and self.line_number == "column" and self.depth == "lines"
 
-    def _is_unpivoted(self, field: str) -> bool:
-        items = self.payments.unpivot if self.payments else ()
-        return bool(items) and (field == "payment_amount" or all(field in item.values for item in items))
+    def _unpivoted(self, place: str) -> set[str]:
+        """Fields of payments that ``unpivot`` fills, so that no column has to."""
+        items = [part for _, key, item in self.placed_details if place == f"{key}.columns" for part in item.unpivot]
+        if not items:
+            return set()
+        return {"payment_amount"} | set(items[0].values).intersection(*(item.values for item in items))
 
     def _mapped(self) -> list[tuple[str, Mapping[str, Column], tuple[fields.Field, ...]]]:
         """The mapped columns by place, each with the fields that may be filled there."""
@@ -473,9 +539,12 @@ class Source(StrictModel):
         else:
             mapped.append(("columns", self.columns, fields.RECEIPT_FIELDS))
             mapped.append(("lines.columns", self.lines.columns, fields.LINE_FIELDS))
-        if self.payments is not None:
-            mapped.append(("payments.columns", self.payments.columns, fields.PAYMENT_FIELDS))
         return mapped
+
+    def _all_mapped(self) -> list[tuple[str, Mapping[str, Column], tuple[fields.Field, ...]]]:
+        """As ``_mapped``, with what is mapped beside receipts and lines."""
+        details = [(f"{place}.columns", item.columns, fields.DETAILS[kind].fields) for kind, place, item in self.placed_details]
+        return [*self._mapped(), *details]
 
     def _problems_of_pattern(self) -> Iterable[tuple[str, str]]:
         rest = _CAPTURE.sub("", self.file_pattern)
@@ -521,16 +590,10 @@ class Source(StrictModel):
             yield "quality.delay", "needs delivery.from_path (the period) and version_order.from_path (the time of the export)"
 
     def _problems_of_layout(self) -> Iterable[tuple[str, str]]:
-        for key, nested in (("lines", self.lines), ("payments", self.payments)):
-            if nested is not None and self.entity != "receipt":
-                yield key, f"only a receipt has {key}, this source is a {self.entity}; remove the key"
-            elif nested is not None and nested.path and self.format in ("csv", "xlsx"):
-                yield key, "a table has no nested records; map its columns under columns"
-            elif self.format == "xml" and nested is not None and nested.path and not self._is_list(nested.path):
-                yield (
-                    f"{key}.path",
-                    f"ends in no name of xml.lists ({', '.join(self.xml.lists) or 'none'}); name the element there",
-                )
+        if self.lines is not None:
+            yield from self._problems_of_children("lines", self.lines.path)
+        for kind, place, item in self.placed_details:
+            yield from self._problems_of_details(kind, place, item)
         if self.carry_down is not None and self.format not in ("csv", "xlsx"):
             yield "carry_down", "is for tables, which repeat the fields of a receipt on each row; remove the key"
         if self.entity != "receipt":
@@ -538,13 +601,8 @@ class Source(StrictModel):
                 yield "carry_down", f"is for receipts, this source is a {self.entity}; remove the key"
             return
         yield from self._problems_of_parts()
-        if self.payments is not None and self.payments.path is None:
-            amount = self.payments.columns.get("payment_amount")
-            if amount is not None and not amount.raw_columns:
-                yield (
-                    "payments.columns.payment_amount",
-                    "must be read from a column, or every row would be a payment; or name path",
-                )
+        if len({item.level for item in self.taxes}) > 1:
+            yield "taxes", "are told for lines or for receipts, not for both: they would count twice"
         columns = self.lines.columns if self.lines else self.columns
         if self._is_numbered("line_number") and "line_number" not in columns:
             yield "line_number", "column needs the field line_number; map it or say line_number: ordinal"
@@ -553,6 +611,42 @@ class Source(StrictModel):
         if self.sign_rule == "by_type" and "transaction_type" not in self.columns:
             yield "sign_rule", "by_type needs the field transaction_type; map it under columns"
 
+    def _problems_of_children(self, key: str, path: str) -> Iterable[tuple[str, str]]:
+        if self.entity != "receipt":
+            yield key, f"only a receipt has {key}, this source is a {self.entity}; remove the key"
+        elif self.format in ("csv", "xlsx"):
+            yield key, "a table has no nested records; map its columns under columns"
+        elif self.format == "xml" and not self.is_list(path):
+            yield f"{key}.path", f"ends in no name of xml.lists ({', '.join(self.xml.lists) or 'none'}); name the element there"
+
+    def _problems_of_details(self, kind: str, place: str, item: Details) -> Iterable[tuple[str, str]]:
+        known = fields.DETAILS[kind]
+        if item.path or self.entity != "receipt":
+            yield from self._problems_of_children(place, item.path or "")
+        if item.level == "line" and not known.may_be_of_line:
+            yield f"{place}.level", f"a {known.meaning} is of no line; remove the key"
+        if item.level == "line" and "line_number" in item.columns:
+            yield f"{place}.columns.line_number", "is that of the line that holds it (level: line); remove it"
+        if item.level == "line" and self.lines is None and self.line_number == "by_content":
+            yield f"{place}.level", "line needs lines that are numbered by a column or in the order of the file"
+        if item.unpivot:
+            yield from self._problems_of_unpivot(kind, place, item)
+            return
+        told_by = [item.columns[name] for name in known.told_by if name in item.columns]
+        if not told_by and len(known.told_by) > 1:
+            yield f"{place}.columns", f"one of {', '.join(known.told_by)} is missing"
+        elif told_by and not item.path and not any(column.origins for column in told_by):
+            name = next(name for name in known.told_by if name in item.columns)
+            yield f"{place}.columns.{name}", f"must be read from a column, or every row would be a {known.meaning}; or name path"
+
+    def _problems_of_unpivot(self, kind: str, place: str, item: Details) -> Iterable[tuple[str, str]]:
+        if kind != "payments":
+            yield f"{place}.unpivot", f"is for payments; write a list of {kind}, one for each column"
+        elif item.path:
+            yield f"{place}.unpivot", "is for payments told in columns of the record; name either path or unpivot"
+        elif "payment_amount" in item.columns:
+            yield f"{place}.columns.payment_amount", f"is what {place}.unpivot tells; remove one of them"
+
     def _problems_of_parts(self) -> Iterable[tuple[str, str]]:
         for key in ("line_rows", "unpivot_lines"):
             if getattr(self, key) and self.lines is not None:
@@ -560,12 +654,7 @@ class Source(StrictModel):
                     key,
                     "is for records that are lines themselves; these are nested under lines: say lines.only, or remove the key",
                 )
-        if self.payments is not None and self.payments.unpivot:
-            if self.payments.path:
-                yield "payments.unpivot", "is for payments told in columns of the record; name either path or unpivot"
-            if "payment_amount" in self.payments.columns:
-                yield "payments.columns.payment_amount", "is what payments.unpivot tells; remove one of them"
-        if self.pays is not None and self.payments is None:
+        if self.pays is not None and not self.payments:
             yield "pays", "says whose receipts the payments belong to; map payments, or remove the key"
         kind = self.columns.get("transaction_type")
         if self.pays is not None and (kind is None or kind.value not in fields.NO_SALES):
@@ -575,11 +664,9 @@ class Source(StrictModel):
         yield from self._problems_of_unpivoted()
 
     def _problems_of_unpivoted(self) -> Iterable[tuple[str, str]]:
-        payments = self.payments.unpivot if self.payments else ()
-        places = (
-            ("unpivot_lines", self.unpivot_lines, fields.LINE_FIELDS),
-            ("payments.unpivot", payments, fields.PAYMENT_FIELDS),
-        )
+        places = [("unpivot_lines", self.unpivot_lines, fields.LINE_FIELDS)] + [
+            (f"{place}.unpivot", item.unpivot, fields.PAYMENT_FIELDS) for _, place, item in self.placed_details
+        ]
         for place, items, known in places:
             allowed = {field.name: field for field in known if field.type in ("text", "code")}
             for number, item in enumerate(items):
@@ -591,29 +678,31 @@ class Source(StrictModel):
                         yield key, f"{text!r} is not allowed. Allowed: {', '.join(allowed[name].allowed)}"
 
     def _unknown_fields(self) -> Iterable[tuple[str, str]]:
-        for place, mapped, known in self._mapped():
+        for place, mapped, known in self._all_mapped():
             allowed = [field.name for field in known]
             for name in mapped:
                 if name not in allowed:
                     hint = did_you_mean(name, allowed)
-                    yield f"{place}.{name}", f"no such field of a {self.entity}{hint}. Allowed here: {', '.join(allowed)}"
-        names = {name for _, mapped, _ in self._mapped() for name in mapped}
+                    kind = fields.DETAILS.get(re.split(r"[.\[]", place)[0])
+                    what = kind.meaning if kind else self.entity
+                    yield f"{place}.{name}", f"no such field of a {what}{hint}. Allowed here: {', '.join(allowed)}"
+        names = {name for _, mapped, _ in self._all_mapped() for name in mapped}
         for name in self.value_maps:
             if name not in names:
                 yield f"value_maps.{name}", f"the field is not mapped{did_you_mean(name, names)}; map it under columns"
 
     def _missing_fields(self) -> Iterable[tuple[str, str]]:
-        for place, mapped, known in self._mapped():
+        for place, mapped, known in self._all_mapped():
             for field in known:
                 implied = field.name == "receipt_id" and self.document == "day"
-                implied |= place == "payments.columns" and self._is_unpivoted(field.name)
+                implied |= field.name in self._unpivoted(place)
                 if field.required and field.name not in mapped and not implied:
                     yield f"{place}.{field.name}", f"is missing ({field.meaning}); say which column holds it"
         if self.entity == "receipt" and not set(_DATED) & self.columns.keys():
             yield "columns", f"one of {', '.join(_DATED)} is missing; a receipt needs a day"
         if self.registers == "of_chain" and "register_id" not in self.columns:
             yield "registers", "of_chain needs the field register_id; map it under columns"
-        personal = [f.name for _, mapped, known in self._mapped() for f in known if f.personal and f.name in mapped]
+        personal = [f.name for _, mapped, known in self._all_mapped() for f in known if f.personal and f.name in mapped]
         declared = entities.BY_NAME.get(self.entity)
         if declared is not None and declared.personal and not personal:
             personal = [f"a {self.entity}"]
@@ -621,7 +710,7 @@ class Source(StrictModel):
             yield "personal_data", f"must be true, because {', '.join(personal)} is personal data; bronze then lies in the vault"
 
     def _problems_of_fields(self) -> Iterable[tuple[str, str]]:
-        for place, mapped, known in self._mapped():
+        for place, mapped, known in self._all_mapped():
             for field in known:
                 if field.name in mapped:
                     yield from self._problems_of_field(f"{place}.{field.name}", field, mapped[field.name])

@@ -5,13 +5,13 @@ No Spark in here, so that a file can be tried in a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tillhouse.errors import SourceError
 from tillhouse.sources.gdpdu_zip import read_gdpdu_zip
 from tillhouse.sources.json_lines import read_json_lines
-from tillhouse.sources.model import Column, Nested, Payments, Source
+from tillhouse.sources.model import ABOVE, Column, Source
 from tillhouse.sources.parquet_file import read_parquet_file
 from tillhouse.sources.records import Records, column_key
 from tillhouse.sources.text_table import read_text_table
@@ -70,21 +70,21 @@ def decide_columns(records: Records, source: Source) -> list[ColumnDecision]:
     """Each column of a file is mapped, renamed (an alias other than the first), ignored or new; missing fields are named."""
     order = source.version_order.aliases if source.version_order else ()
     carried = (source.carry_down.group_by, *source.carry_down.columns) if source.carry_down else ()
-    nested = [item for item in (source.lines, source.payments) if item is not None]
-    flat = [item for item in nested if item.path is None]
+    above = [name for _, _, item in source.placed_details for name in item.names_above]
     consents = [name for consent in source.consent for name in consent.raw_columns]
-    asked = (*source.asked_columns, *consents, *_asked(flat))
+    mapped, asked = _told_in(None, source)
+    asked |= {*source.asked_columns, *above, *consents}
     known = {column_key(name) for name in (*source.nested_paths, *order, *carried, *asked)}
     ignored = {column_key(name) for name in source.ignored_columns}
-    decisions = _decide(records.columns, {**source.columns, **_mapped(flat)}, column_key, known, ignored)
+    decisions = _decide(records.columns, [*source.columns.items(), *mapped], column_key, known, ignored)
     for path in source.nested_paths:
         if column_key(path) not in {column_key(name) for name in records.columns}:
             decisions.append(ColumnDecision(path, "missing", path))
         elif path in records.children:
             prefix = f"{path}."
             aside = {name.removeprefix(prefix) for name in source.ignored_columns if name.startswith(prefix)}
-            of_path = [item for item in nested if item.path == path]
-            found = _decide(records.children[path], _mapped(of_path), str, _asked(of_path), aside)
+            mapped, asked = _told_in(path, source)
+            found = _decide(records.children[path], mapped, str, asked, aside)
             decisions += [
                 ColumnDecision(d.column if d.decision == "missing" else prefix + d.column, d.decision, d.field) for d in found
             ]
@@ -94,23 +94,35 @@ def decide_columns(records: Records, source: Source) -> list[ColumnDecision]:
     return decisions
 
 
-def _mapped(nested: Iterable[Nested | Payments]) -> dict[str, Column]:
-    return {field: column for item in nested for field, column in item.columns.items()}
+_Mapped = list[tuple[str, Column]]
 
 
-def _asked(nested: Iterable[Nested | Payments]) -> set[str]:
-    return {name for item in nested for name in item.asked_columns}
+def _told_in(path: str | None, source: Source) -> tuple[_Mapped, set[str]]:
+    """What is mapped in the child records under ``path``, or in the records beside ``columns``; and names that are only asked."""
+    mapped: _Mapped = []
+    asked: set[str] = set()
+    lines_path = source.lines.path if source.lines else None
+    if source.lines is not None and path == lines_path:
+        mapped += source.lines.columns.items()
+        asked |= set(source.lines.asked_columns)
+    for _, place, item in source.placed_details:
+        if item.level == "line" and item.path and path == lines_path:
+            asked.add(item.path)
+        elif path == (lines_path if item.level == "line" else item.path):
+            mapped += [(f"{place}.{field}", column) for field, column in item.columns.items()]
+            asked |= set(item.asked_columns)
+    return mapped, asked
 
 
 def _decide(
-    found: Iterable[str], mapped: Mapping[str, Column], key: Callable[[str], str], known: set[str], ignored: set[str]
+    found: Iterable[str], mapped: _Mapped, key: Callable[[str], str], known: set[str], ignored: set[str]
 ) -> list[ColumnDecision]:
     names = {key(name): name for name in found}
     feeds: dict[str, list[str]] = {}
     renamed: set[str] = set()
     missing = []
-    for field, column in mapped.items():
-        wanted = [key(name) for name in column.raw_columns]
+    for field, column in mapped:
+        wanted = [key(name) for name in column.raw_columns if not name.startswith(ABOVE)]
         present = [name for name in wanted if name in names]
         for name in dict.fromkeys((*present, *(key(name) for name in column.asked_columns))):
             feeds.setdefault(name, []).append(field)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 from lxml import etree
@@ -13,6 +13,7 @@ from tillhouse.sources.model import Source
 from tillhouse.sources.records import Records, as_json, to_table
 
 MAX_DEPTH = 50
+_Child = Mapping[str, object]  # texts, and lists of further child records
 _REPEATED = " | "  # between the texts of an element that comes again where no list is declared
 
 
@@ -108,9 +109,9 @@ def _refuse_entities(root: etree._Element, source: Source) -> None:
         )
 
 
-def _flatten(record: etree._Element, source: Source) -> tuple[dict[str, str], dict[str, list[dict[str, str]]]]:
+def _flatten(record: etree._Element, source: Source) -> tuple[dict[str, str], dict[str, list[_Child]]]:
     cells: dict[str, str] = {}
-    lists: dict[str, list[dict[str, str]]] = {}
+    lists: dict[str, list[_Child]] = {}
 
     def put(name: str, text: str | None) -> None:
         text = (text or "").strip()
@@ -124,9 +125,9 @@ def _flatten(record: etree._Element, source: Source) -> tuple[dict[str, str], di
         for child in element.iterchildren(etree.Element):
             name = local_name(child)
             below = f"{path}/{name}" if path else name
-            if name in source.xml.lists:
-                inside, _ = _flatten(child, source)
-                lists.setdefault(below, []).append(inside)
+            if source.is_list(below):
+                inside, lists_inside = _flatten(child, source)
+                lists.setdefault(below, []).append({**inside, **lists_inside})
                 for found, text in inside.items():
                     if found.split("/", 1)[0].split("@", 1)[0] in source.xml.lifted:
                         put(found, text)

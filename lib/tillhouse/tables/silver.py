@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from tillhouse.tables import receipt_details
 from tillhouse.tables.contract import MONTH, MONTH_COLUMN, Table
+
+RECEIPT_PAYMENT, RECEIPT_LINE_TAX, RECEIPT_REFERENCE, RECEIPT_ADJUSTMENT, CLOSING_TOTAL = receipt_details.TABLES
 
 _LINEAGE = """
         _file STRING NOT NULL COMMENT 'file below the landing area',
@@ -80,6 +83,7 @@ RECEIPT_LINE = Table(
         parent_line_number INT COMMENT 'line that a discount, deposit or component belongs to',
         is_void BOOLEAN NOT NULL COMMENT 'the line takes back an earlier line of the same receipt',
         is_voided BOOLEAN NOT NULL COMMENT 'nothing remains of the line after the voids inside the receipt',
+        voucher_token STRING COMMENT 'keyed token of the voucher or gift card that the line sells or redeems',
         _amount_read DECIMAL(18,5) NOT NULL COMMENT 'amount as delivered, before sign rule and rounding',
         {MONTH_COLUMN},
         {_LINEAGE},
@@ -88,31 +92,6 @@ RECEIPT_LINE = Table(
     key=("receipt_key", "line_number"),
     partition_by=(MONTH,),
     sort_by=("branch_id", "business_date", "receipt_key", "line_number"),
-    change_feed=True,
-    version=2,
-)
-
-RECEIPT_PAYMENT = Table(
-    schema="silver",
-    name="receipt_payment",
-    grain="one row per payment of a receipt, in the receipt's winning version",
-    columns=f"""
-        receipt_key STRING NOT NULL COMMENT 'the receipt',
-        payment_number INT NOT NULL COMMENT 'number of the payment in the receipt',
-        source STRING NOT NULL COMMENT 'source that delivered the payment',
-        branch_id STRING NOT NULL COMMENT 'branch that sold',
-        business_date DATE NOT NULL COMMENT 'trading day of the branch',
-        tender_type STRING NOT NULL COMMENT 'CASH, DEBIT, CREDIT, EWALLET, GIFT_CARD, COUPON, INVOICE, OTHER or NONE',
-        tender_name STRING COMMENT 'tender as the source names it',
-        currency STRING NOT NULL COMMENT 'ISO 4217',
-        amount DECIMAL(18,2) NOT NULL COMMENT 'signed amount kept by the branch, change already taken off',
-        {MONTH_COLUMN},
-        tip_amount DECIMAL(18,2) COMMENT 'tip contained in the amount, where no line of the receipt tells it',
-        _document_key STRING COMMENT 'receipt_key of the document that tells the payment, see pays in docs/sources.md'
-    """,
-    key=("receipt_key", "payment_number"),
-    partition_by=(MONTH,),
-    sort_by=("branch_id", "business_date"),
     change_feed=True,
     version=3,
 )
@@ -282,7 +261,7 @@ EXCEPTION = Table(
         decided_at TIMESTAMP COMMENT 'when',
         decisions ARRAY<STRUCT<decision: STRING, decided_by: STRING, decided_at: TIMESTAMP, reason: STRING>>
             COMMENT 'all that people have decided, the oldest first; nothing is ever taken out',
-        _scope STRING COMMENT 'what is judged again when it changes: a receipt_key, a record_key, a till and day'
+        _scope STRING COMMENT 'what is judged again when it changes: a receipt_key, a closing_key, a record_key, a till and day'
     """,
     key=("exception_id",),
     change_feed=True,
@@ -290,5 +269,5 @@ EXCEPTION = Table(
 )
 
 TABLES = (
-    RECEIPT, RECEIPT_LINE, RECEIPT_PAYMENT, RECEIPT_VERSION, PRODUCT, BRANCH, PARTY, PARTY_CUSTOMER, EXCEPTION,
+    RECEIPT, RECEIPT_LINE, *receipt_details.TABLES, RECEIPT_VERSION, PRODUCT, BRANCH, PARTY, PARTY_CUSTOMER, EXCEPTION,
 )  # fmt: skip
