@@ -41,6 +41,7 @@ _UNKNOWN_ZONE = "_unknown_zone"
 # end of a text, since Java's $ also stands before a last line break.
 # Blanks around and inside numbers, those included that do not break a line.
 _BLANK = r"[ \t\u00a0\u202f]"
+_BREAK = r"(?:\r\n?|\n)?"  # at the end of a quoted cell
 _GROUPING_MARKS = {"": "", ".": ".", ",": ",", "'": "'\u2019", " ": " \u00a0\u202f"}
 
 
@@ -389,7 +390,7 @@ def _typed(text: Column, field: Field, source: model.Source, zone: Column) -> Co
         case "amount" | "price" | "quantity":
             value = number(text, source.locale).try_cast(SPARK_TYPES[field.type])
         case "integer":
-            value = F.when(text.rlike(r"^[0-9]{1,9}\z"), text).try_cast("INT")
+            value = F.nullif(F.regexp_extract(text, rf"^([0-9]{{1,9}}){_BREAK}\z", 1), F.lit("")).try_cast("INT")
         case "instant":
             value = instant(text, source.date_formats, zone)
         case "date":
@@ -411,7 +412,7 @@ def number(text: Column, locale: model.Locale) -> Column:
     whole = rf"(?:[0-9]{{1,3}}(?:[{grouping}][0-9]{{3}})+|[0-9]+)" if grouping else "[0-9]+"
     marks = "|".join(re.escape(mark.strip()) for mark in locale.strip)
     beside = rf"{_BLANK}*+(?:(?:{marks}){_BLANK}*+)?" if marks else rf"{_BLANK}*+"
-    written = rf"^{beside}([+(-]?){beside}({whole}(?:{decimal}[0-9]+)?|{decimal}[0-9]+){beside}([)-]?){beside}\z"
+    written = rf"^{beside}([+(-]?){beside}({whole}(?:{decimal}[0-9]+)?|{decimal}[0-9]+){beside}([)-]?){beside}{_BREAK}\z"
     before, digits, behind = (F.regexp_extract(text, written, group) for group in (1, 2, 3))
     sign = F.concat(before, behind)
     unsigned = F.nullif(F.translate(digits, locale.decimal + grouping, "."), F.lit(""))
