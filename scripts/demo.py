@@ -17,7 +17,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+from check_demo import as_text
 from deltalake import DeltaTable
+from demo_chain.check import compare
 from make_demo_exports import make_exports
 
 from tillhouse.session import JVM_OPTIONS
@@ -44,18 +46,23 @@ def main() -> int:
             shutil.rmtree(out / folder, ignore_errors=True)
 
     say("2. running bronze, silver, identity, gold and kpi with spark-submit")
-    code = run_pipeline(out)
+    code = run_pipeline(out, conf_dir(out, given.plain))
     if code:
         say(f"the run failed with exit code {code}; see {out / 'run.log'}")
         return code
 
     say("")
-    wrong = show(out)
+    wrong = show(out, given.plain)
     say(f"\ndone in {time.monotonic() - started:.0f} s")
     return 1 if wrong else 0
 
 
-def run_pipeline(out: Path) -> int:
+def conf_dir(out: Path, plain: bool) -> Path:
+    """The plain chain needs the project's conf alone; that of the whole chain is made with its exports."""
+    return ROOT / "conf" if plain else out / "conf"
+
+
+def run_pipeline(out: Path, conf: Path = ROOT / "conf") -> int:
     """The same job that a scheduler would submit, sized for one machine; its structured log goes to a file."""
     key = out / "secrets" / "token.key"
     if not key.exists():
@@ -63,7 +70,7 @@ def run_pipeline(out: Path) -> int:
         key.touch(mode=0o600)
         key.write_text(secrets.token_hex(32) + "\n", "utf-8")
     environment = {**os.environ, "TILLHOUSE_TOKEN_KEY_FILE": str(key), "PYSPARK_PYTHON": sys.executable}
-    command = spark_submit(ROOT / "jobs" / "pipeline.py", "--conf-dir", str(ROOT / "conf"))
+    command = spark_submit(ROOT / "jobs" / "pipeline.py", "--conf-dir", str(conf))
     for name in ("lake", "vault", "landing"):
         command += [f"--{name}", str(out / name)]
     with (out / "run.log").open("a", encoding="utf-8") as log:
@@ -90,28 +97,34 @@ def spark_submit(script: Path, *arguments: str, options: Sequence[str] = ()) -> 
     return [*command, *options, str(script), *arguments]
 
 
-def show(out: Path) -> bool:
+def show(out: Path, plain: bool) -> bool:
     """Print the result, read from the Delta tables without Spark; returns whether it differs from the truth."""
     lake = duckdb.connect()
-    for schema, name in (
-        ("gold", "kpi_branch_day"), ("gold", "dim_branch"), ("gold", "dim_product"), ("silver", "exception"),
-        ("ops", "run_audit"), ("ops", "file_ledger"),
+    for table_name in (
+        "gold.kpi_branch_day", "gold.fct_receipt", "gold.dim_branch", "gold.dim_product", "silver.exception", "ops.run_audit",
+        "ops.file_ledger",
     ):  # fmt: skip
+        schema, name = table_name.split(".")
         lake.register(name, DeltaTable(str(out / "lake" / schema / name)).to_pyarrow_dataset())
 
     table("revenue by region", lake, """
         SELECT region, count(DISTINCT branch_id) AS branches, sum(revenue) AS revenue, sum(baskets)::BIGINT AS baskets,
                round(sum(sales_before_returns) / sum(baskets), 2) AS average_basket
-        FROM kpi_branch_day JOIN dim_branch USING (branch_id) GROUP BY region ORDER BY revenue DESC""")  # fmt: skip
+        FROM kpi_branch_day JOIN dim_branch USING (branch_id) WHERE is_current
+        GROUP BY region ORDER BY revenue DESC""")  # fmt: skip
     ranked = """
         SELECT branch_id, branch_name, region, sum(revenue) AS revenue, sum(baskets)::BIGINT AS baskets,
                count(DISTINCT business_date) AS days
-        FROM kpi_branch_day JOIN dim_branch USING (branch_id) GROUP BY ALL"""
+        FROM kpi_branch_day JOIN dim_branch USING (branch_id) WHERE is_current GROUP BY ALL"""
     table("best branches", lake, f"{ranked} ORDER BY revenue DESC, branch_id LIMIT 5")
     often = "HAVING days >= (SELECT count(DISTINCT business_date) / 2 FROM kpi_branch_day)"
     table(
         "weakest branches (of those that sold on half of the days)", lake, f"{ranked} {often} ORDER BY revenue, branch_id LIMIT 5"
     )
+    table("what came from which system", lake, """
+        SELECT source, count(DISTINCT branch_id) AS branches, count(*) FILTER (is_receipt) AS receipts,
+               sum(revenue_amount) AS revenue, sum(return_amount) AS returned, min(detail_level) AS detail
+        FROM fct_receipt GROUP BY source ORDER BY revenue DESC""")  # fmt: skip
     table("coverage", lake, """
         SELECT sum(revenue) AS revenue, round(100 * sum(identified_revenue) / sum(revenue), 1) AS identified_percent,
                sum(unclear_amount) AS unclear, sum(excluded_amount) AS excluded,
@@ -124,11 +137,11 @@ def show(out: Path) -> bool:
     files = lake.sql("SELECT count(*), sum(rows_read) FROM file_ledger WHERE status = 'loaded'").fetchall()[0]
     say(f"audit: {audited[1]} of {audited[0]} measures agree; {files[0]} files with {files[1]:,} records loaded, each once\n")
 
-    wrong = compare(out, lake)
+    wrong = differs_from_purchases(out, lake) if plain else differs_from_truth(out)
     say(f"\nthe lake: {out / 'lake'} (Delta folders <schema>/<table>); personal data: {out / 'vault'}; log: {out / 'run.log'}")
-    options = " ".join(f"--{name} {out / name}" for name in ("lake", "vault", "landing"))
-    if out == ROOT / "demo":
-        options = ""
+    options = f"--conf-dir {os.path.relpath(out / 'conf')}"
+    if plain:
+        options = "" if out == ROOT / "demo" else " ".join(f"--{name} {out / name}" for name in ("lake", "vault", "landing"))
     say("try next:")
     for command in (
         "status", 'kpi revenue,baskets,average_basket --by region,month', "kpi revenue --by hour --where \"region = 'Nord'\"",
@@ -139,8 +152,15 @@ def show(out: Path) -> bool:
     return wrong
 
 
-def compare(out: Path, lake: duckdb.DuckDBPyConnection) -> bool:
-    """Compare with the truth, which is computed from the purchases themselves in whole cents."""
+def differs_from_truth(out: Path) -> bool:
+    """Compare the whole chain with its purchases and with every planted document."""
+    compared = compare(out)
+    say(as_text(compared))
+    return not all(part.ok for part in compared)
+
+
+def differs_from_purchases(out: Path, lake: duckdb.DuckDBPyConnection) -> bool:
+    """Compare the plain chain with the truth, which is computed from the purchases themselves in whole cents."""
     truth = json.loads((out / "truth" / "totals.json").read_text("utf-8"))
     found = lake.sql("""
         SELECT sum(revenue), sum(baskets)::BIGINT, count(DISTINCT branch_id), count(DISTINCT business_date), count(*),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import os
 import subprocess
@@ -16,14 +15,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from demo_chain import base, erp
+from make_demo_exports import make_exports
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "make_demo_exports.py"
-SPEC = importlib.util.spec_from_file_location("make_demo_exports", SCRIPT)
-assert SPEC is not None
-assert SPEC.loader is not None
-demo = importlib.util.module_from_spec(SPEC)
-sys.modules[SPEC.name] = demo
-SPEC.loader.exec_module(demo)
 
 Line = tuple[str, str, str, Decimal, Decimal, Decimal]  # branch, date, basket, amount, discount, coupon
 
@@ -31,7 +26,7 @@ Line = tuple[str, str, str, Decimal, Decimal, Decimal]  # branch, date, basket, 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("chain")
-    demo.make_exports(out, weeks=3, branches=4, plain=True)
+    make_exports(out, weeks=3, branches=4, plain=True)
     return out
 
 
@@ -45,7 +40,7 @@ def read_csv(path: Path, encoding: str, delimiter: str) -> list[dict[str, str]]:
 
 
 def read_branches(out: Path) -> dict[str, dict[str, str]]:
-    (path,) = (out / "landing/erp/branches").iterdir()
+    path = min((out / "landing/erp/branches").iterdir())
     return {row["Filiale"]: row for row in read_csv(path, "cp1252", ";")}
 
 
@@ -114,7 +109,7 @@ def test_a_receipt_of_the_cloud_till_is_worth_its_items(chain: Path) -> None:
 def test_the_register_is_one_of_four_by_the_receipt(chain: Path) -> None:
     registers = {receipt["receipt_id"]: int(receipt["register"]) for receipt in read_receipts(chain)}
 
-    assert registers == {receipt: 1 + demo.pick(demo.SEED, "register", receipt, 4) for receipt in registers}
+    assert registers == {receipt: 1 + base.pick(base.SEED, "register", receipt, 4) for receipt in registers}
 
 
 def test_the_same_options_give_the_same_bytes_on_another_machine(chain: Path, tmp_path: Path) -> None:
@@ -128,22 +123,22 @@ def test_the_same_options_give_the_same_bytes_on_another_machine(chain: Path, tm
 def test_a_chain_that_was_already_made_is_left_alone(chain: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in chain.rglob("*")}
 
-    demo.make_exports(chain, weeks=3, branches=4, plain=True)
+    make_exports(chain, weeks=3, branches=4, plain=True)
 
     assert "already made" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in chain.rglob("*")} == before
 
 
 def test_other_options_replace_the_earlier_chain_and_keep_its_branches(tmp_path: Path) -> None:
-    demo.make_exports(tmp_path, weeks=2, branches=3, plain=True)
+    make_exports(tmp_path, weeks=2, branches=3, plain=True)
     before = read_branches(tmp_path)
-    demo.make_exports(tmp_path, weeks=1, branches=2, plain=False)
+    make_exports(tmp_path, weeks=1, branches=2, plain=False)
     after = read_branches(tmp_path)
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["landing", "truth"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["conf", "landing", "truth"]
     assert len(after) == 2
     assert all(before.get(branch, row) == row for branch, row in after.items())
-    sales = [path.name for path in (tmp_path / "landing").rglob("sales/*")]
+    sales = [path.name for path in (tmp_path / "landing").rglob("sales/*_*")]
     assert all("_2016W52_20170102T0500." in name for name in sales)
     assert json.loads((tmp_path / "truth/chain.json").read_text(encoding="utf-8"))["plain"] is False
 
@@ -153,7 +148,7 @@ def test_files_that_no_run_wrote_are_not_deleted(tmp_path: Path) -> None:
     (tmp_path / "landing" / "own.csv").write_text("1", encoding="utf-8")
 
     with pytest.raises(FileExistsError, match="no demo chain"):
-        demo.make_exports(tmp_path, weeks=1, branches=1, plain=True)
+        make_exports(tmp_path, weeks=1, branches=1, plain=True)
 
 
 def test_every_receipt_has_a_valid_card_of_one_household(chain: Path) -> None:
@@ -171,8 +166,8 @@ def test_every_receipt_has_a_valid_card_of_one_household(chain: Path) -> None:
 
 
 def test_the_check_digit_is_that_of_the_ean_13() -> None:
-    assert demo.card_number(0) == "2900001047296"
-    assert len({demo.card_number(household)[2:12] for household in range(100_000)}) == 100_000
+    assert base.card_number(0) == "2900001047296"
+    assert len({base.card_number(household)[2:12] for household in range(100_000)}) == 100_000
 
 
 def test_a_branch_id_is_the_letter_f_and_the_store_number(chain: Path) -> None:
@@ -186,12 +181,12 @@ def test_a_branch_id_is_the_letter_f_and_the_store_number(chain: Path) -> None:
 
 
 def test_all_branches_have_names_of_their_own_that_cp1252_can_write() -> None:
-    branches = demo.to_branches({store: store % 7 for store in range(457)}, demo.SEED)
+    branches = base.to_branches({store: store % 7 for store in range(457)}, base.SEED)
 
     assert len({branch.place for branch in branches}) == 457
     assert {branch.system for branch in branches[::2]} == {"erp"}
     assert {branch.system for branch in branches[1::2]} == {"cloud_till"}
-    assert {branch.region for branch in branches} == set(demo.REGIONS)
+    assert {branch.region for branch in branches} == set(base.REGIONS)
     assert any("ü" in branch.place.encode("cp1252").decode("cp1252") for branch in branches)
     assert all(1990 <= branch.opened_on.year <= 2016 for branch in branches)
 
@@ -208,11 +203,11 @@ def test_the_erp_writes_cp1252_with_semicolons_and_crlf(chain: Path) -> None:
 
 def test_a_character_that_cp1252_lacks_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
-        demo.write_erp_csv(tmp_path / "artikel.csv", "ArtNr", [["→"]])
+        erp.write_erp_csv(tmp_path / "artikel.csv", "ArtNr", [["→"]])
 
 
 def test_a_value_with_a_separator_or_a_quote_is_quoted(tmp_path: Path) -> None:
-    demo.write_erp_csv(tmp_path / "artikel.csv", "ArtNr;Bezeichnung", [[1, 'a;"b"'], [2, None]])
+    erp.write_erp_csv(tmp_path / "artikel.csv", "ArtNr;Bezeichnung", [[1, 'a;"b"'], [2, None]])
 
     assert (tmp_path / "artikel.csv").read_bytes() == b'ArtNr;Bezeichnung\r\n1;"a;""b"""\r\n2;\r\n'
 
@@ -226,4 +221,4 @@ def test_a_value_with_a_separator_or_a_quote_is_quoted(tmp_path: Path) -> None:
     ],
 )
 def test_a_delivery_is_named_by_its_iso_week_and_exported_on_the_monday_after(week: int, name: str) -> None:
-    assert demo.delivery_name("kassenbons", week, "csv") == name
+    assert base.delivery_name("kassenbons", week, "csv") == name

@@ -1,0 +1,114 @@
+"""A small cut of the whole demo chain: five till systems and everything that is planted in their documents."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from demo_chain.check import Comparison, compare
+from make_demo_exports import make_exports
+from pyspark.sql import SparkSession
+
+from tests.conftest import ROOT, Chain
+from tests.integration.personal_data import clear_text_in
+from tillhouse.tables import silver
+
+WEEKS, BRANCHES = 4, 12
+PLANTED = {
+    "aborted", "anonymous_receipt", "broken_file", "broken_row", "cancelled", "cash_in_drawer", "corrected_day",
+    "corrected_receipt", "deleted_receipt", "delivered_again", "deposit", "deposit_returned", "identical_file", "late_delivery",
+    "new_region", "overlapping_export", "return_in_other_branch", "return_with_reference", "return_without_reference",
+    "reversing_line", "reversing_receipt", "sale_reversed_later", "training", "unknown_branch", "voided", "voucher_redeemed",
+    "voucher_sold", "wrong_payment", "wrong_total",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    make_exports(folder, weeks=WEEKS, branches=BRANCHES, plain=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(exports: Path, spark: SparkSession) -> Chain:
+    """Tests only read it."""
+    chain = Chain(exports, exports / "conf", spark)
+    chain.run()
+    return chain
+
+
+@pytest.fixture(scope="module")
+def compared(whole: Chain) -> list[Comparison]:
+    return compare(whole.folder)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_kind_of_document_is_planted_in_the_small_cut(exports: Path) -> None:
+    assert {row["kind"] for row in rows(exports / "truth" / "planted.csv")} == PLANTED
+
+
+def test_every_system_delivers_in_the_small_cut(exports: Path) -> None:
+    assert {row["source"] for row in rows(exports / "truth" / "branches.csv")} == {
+        "erp_sales", "cloud_till_sales", "dsfinvk", "poslog", "category_totals",
+    }  # fmt: skip
+
+
+def test_the_purchases_beneath_what_is_planted_are_those_of_the_plain_chain(exports: Path, tmp_path: Path) -> None:
+    make_exports(tmp_path, weeks=WEEKS, branches=BRANCHES, plain=True)
+    for name in ("totals.json", "branch_revenue.csv", "branch_day_revenue.csv", "cards.csv"):
+        assert (exports / "truth" / name).read_bytes() == (tmp_path / "truth" / name).read_bytes()
+
+
+def test_the_whole_chain_is_the_same_bytes_on_another_machine(exports: Path, tmp_path: Path) -> None:
+    elsewhere = {**os.environ, "TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "1"}
+    script = ROOT / "scripts" / "make_demo_exports.py"
+    command = [sys.executable, str(script), "--out", str(tmp_path), "--weeks", str(WEEKS), "--branches", str(BRANCHES)]
+    subprocess.run(command, env=elsewhere, check=True)
+
+    def contents(out: Path) -> dict[str, bytes]:
+        files = (path for name in ("landing", "truth") for path in (out / name).rglob("*") if path.is_file())
+        return {str(path.relative_to(out)): path.read_bytes() for path in files}
+
+    assert contents(tmp_path) == contents(exports)
+
+
+def test_every_figure_and_every_planted_document_is_as_the_truth_says(compared: list[Comparison]) -> None:
+    assert [f"{part.name}: {part.differing or part.equal}" for part in compared if not part.ok] == []
+    assert {part.name.removeprefix("planted: ") for part in compared} > PLANTED - {"late_delivery", "new_region"}
+
+
+def test_revenue_is_that_of_the_purchases_less_what_came_back(exports: Path) -> None:
+    bought = json.loads((exports / "truth" / "totals.json").read_text("utf-8"))["revenue"]
+    planted = rows(exports / "truth" / "planted.csv")
+    cents = round(float(bought) * 100) + sum(round(float(row["revenue_change"]) * 100) for row in planted)
+    days = rows(exports / "truth" / "expected_branch_day.csv")
+    assert sum(round(float(row["revenue"]) * 100) for row in days) == cents
+
+
+def test_operators_and_cards_are_known_by_tokens_alone(whole: Chain) -> None:
+    cards = [row["card_number"] for row in rows(whole.truth / "cards.csv")]
+    assert clear_text_in(whole.lake, cards) == []
+    told = whole.store.read(silver.RECEIPT).where("source IN ('dsfinvk', 'poslog')")
+    assert told.where("operator_token IS NULL AND branch_id <> 'F99998'").count() == 0
+
+
+def test_a_lake_that_lacks_a_planted_receipt_is_found_to_differ(whole: Chain, tmp_path: Path) -> None:
+    shutil.copytree(whole.lake, tmp_path / "lake")
+    shutil.copytree(whole.truth, tmp_path / "truth")
+    path = tmp_path / "truth" / "planted.csv"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    strange = next(line for line in lines if line.startswith("training,")).replace("excluded: TRAINING", "counts as a sale")
+    path.write_text("".join([*lines, strange]), "utf-8")
+    differing = [part for part in compare(tmp_path) if not part.ok]
+    assert [(part.name, part.expected - part.equal) for part in differing] == [("planted: training", 1)]
