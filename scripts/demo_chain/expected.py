@@ -30,13 +30,16 @@ PLANTED = """
            money(revenue) AS revenue_change, money(returned) AS return_change, receipts AS receipts_change,
            baskets AS baskets_change, money(identified) AS identified_change, money(excluded) AS excluded_amount
     FROM planted ORDER BY kind, source, business_date, branch_id, receipt_id, line_number"""
-# What is wrong without having been planted: products without master data, and a basket in the hour that comes twice.
+# What is wrong without having been planted: products without master data, product groups of the totals for which nothing is
+# delivered that says what they are in the chain, and a basket in the hour that comes twice.
 FOUND = """
     INSERT INTO faults
     SELECT DISTINCT 'product_unknown', NULL, CAST(product_id AS VARCHAR)
     FROM lines ANTI JOIN products USING (product_id)
     SEMI JOIN (SELECT basket_id FROM receipts WHERE system <> 'day_totals') USING (basket_id)
     WHERE product_id IS NOT NULL
+    UNION ALL
+    SELECT DISTINCT 'category_unknown', 'category_totals', 'category_totals:' || category FROM day_totals
     UNION ALL
     SELECT DISTINCT 'time_ambiguous', source, receipt_path(system, branch_id, register, local_at, basket_id)
     FROM receipts JOIN systems USING (system)
