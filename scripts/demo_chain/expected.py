@@ -31,7 +31,7 @@ PLANTED = """
            baskets AS baskets_change, money(identified) AS identified_change, money(excluded) AS excluded_amount
     FROM planted ORDER BY kind, source, business_date, branch_id, receipt_id, line_number"""
 # What is wrong without having been planted: products without master data, product groups of the totals for which nothing is
-# delivered that says what they are in the chain, and a basket in the hour that comes twice.
+# delivered that says what they are in the chain, a basket in the hour that comes twice, and two equal baskets within ten seconds.
 FOUND = """
     INSERT INTO faults
     SELECT DISTINCT 'product_unknown', NULL, CAST(product_id AS VARCHAR)
@@ -44,7 +44,21 @@ FOUND = """
     SELECT DISTINCT 'time_ambiguous', source, receipt_path(system, branch_id, register, local_at, basket_id)
     FROM receipts JOIN systems USING (system)
     WHERE local_at >= TIMESTAMP '2017-11-05 01:00:00' AND local_at < TIMESTAMP '2017-11-05 02:00:00'
-      AND (system = 'erp' OR system = 'dsfinvk' AND draw('style', branch_id, 2) = 0)"""
+      AND (system = 'erp' OR system = 'dsfinvk' AND draw('style', branch_id, 2) = 0)
+    UNION ALL
+    SELECT DISTINCT 'suspected_duplicate', one.source,
+           receipt_path(one.system, one.branch_id, one.register, one.local_at, one.basket_id)
+    FROM baskets one JOIN baskets other USING (branch_id, register, card_number, content)
+    WHERE one.basket_id <> other.basket_id AND abs(epoch(one.completed_at) - epoch(other.completed_at)) <= 10"""
+BASKETS = """
+    CREATE TABLE baskets AS
+    SELECT DISTINCT basket_id, system, source, branch_id, register, card_number, completed_at, local_at, content
+    FROM receipts JOIN systems USING (system) JOIN (
+        SELECT basket_id, week, delay, list_sort(list(concat_ws(':', product_id, quantity, amount, discount))) AS content
+        FROM lines GROUP BY ALL
+    ) USING (basket_id, week, delay)
+    WHERE system <> 'day_totals' AND kind IN ('SALE', 'RETURN', 'REVERSAL')
+      AND basket_id NOT IN (SELECT basket_id FROM receipts WHERE kind = 'DELETED')"""
 PAYMENTS = """
     SELECT source, branch_id, CASE WHEN source = 'dsfinvk' AND tender = 'COUPON' THEN 'OTHER' ELSE tender END AS tender_type,
            money(sum(amount)) AS amount
@@ -70,6 +84,7 @@ LATE = """
 
 def write_expected(con: duckdb.DuckDBPyConnection, truth: Path) -> None:
     """Write each planted document with its fate, and the figures that follow."""
+    con.execute(BASKETS)
     con.execute(FOUND)
     for name, query in {
         "planted.csv": PLANTED,
