@@ -28,9 +28,9 @@ from tillhouse.quality import rules
 from tillhouse.quality.duties import Duty, Escalation, ExceptionsFile, Match
 from tillhouse.sources import entities as kinds
 from tillhouse.sources import fields
+from tillhouse.sources.consents import NO, YES
 from tillhouse.sources.delivery import Closed, Delivery
 from tillhouse.sources.json_objects import Jsonl
-from tillhouse.sources.mapping import NO, YES
 from tillhouse.sources.model import (
     Alternative,
     CarryDown,
@@ -346,7 +346,14 @@ OTHER_RULES = {
     "conflicting_versions": (
         "warning",
         "receipt",
-        "Two files deliver the receipt with different contents and nothing orders them.",
+        "Two files deliver the receipt, or another record, with different contents and nothing orders them.",
+    ),
+    "party_incomplete": ("warning", "contact", "A contact has no name, or neither e-mail, phone nor address."),
+    "reference_unknown": (
+        "warning",
+        "contact, ticket ...",
+        "A record names a branch, product or campaign without master data, or somebody who is in no contact source. It "
+        "flows as it is. Not asked where no source delivers such master data.",
     ),
     "product_unknown": (
         "warning",

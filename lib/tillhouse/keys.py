@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType
 
 
 def surrogate_key(*natural: Column | str) -> Column:
@@ -35,30 +36,41 @@ def token(kind: str, value: str, key: bytes) -> str:
     return hmac.new(key, f"{kind}\x00{value}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def with_tokens(rows: DataFrame, columns: dict[str, str], key: bytes) -> DataFrame:
+def with_tokens(
+    rows: DataFrame, columns: Mapping[str, str], key: bytes, readings: Mapping[str, Callable[[str], str | None]] | None = None
+) -> DataFrame:
     """Add ``<column>_token`` for each clear-text column; ``columns`` maps a column to the kind of its identifier.
 
-    Python computes the hash, because the key would be readable in the query plan of an SQL expression.
+    A column of several texts gets several tokens. ``readings`` bring texts of a kind into the form that the token is made of;
+    what has none has no token. Python computes the hash, because the key would be readable in the query plan of an SQL
+    expression.
     """
-    added = "".join(f", `{column}_token` STRING" for column in columns)
     kept = list(rows.schema)
+    several = {field.name for field in kept if isinstance(field.dataType, ArrayType)}
+    added = "".join(f", `{column}_token` {'ARRAY<STRING>' if column in several else 'STRING'}" for column in columns)
     schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in kept) + added
+    read = readings or {}
 
     def tokenise(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        known: dict[tuple[str, str], str] = {}
+        known: dict[tuple[str, str], str | None] = {}
 
         def cached(kind: str, value: str | None) -> str | None:
             if value is None:
                 return None
             if (kind, value) not in known:
-                known[kind, value] = token(kind, value, key)
+                text = read[kind](value) if kind in read else value
+                known[kind, value] = None if text is None else token(kind, text, key)
             return known[kind, value]
 
         for batch in batches:
             arrays = [batch.column(field.name) for field in kept]
             for column, kind in columns.items():
                 values = batch.column(column).to_pylist()
-                arrays.append(pa.array([cached(kind, value) for value in values], pa.string()))
+                if column in several:
+                    tokens = [None if texts is None else [cached(kind, text) for text in texts] for texts in values]
+                    arrays.append(pa.array(tokens, pa.list_(pa.string())))
+                else:
+                    arrays.append(pa.array([cached(kind, value) for value in values], pa.string()))
             names = [field.name for field in kept] + [f"{column}_token" for column in columns]
             yield pa.RecordBatch.from_arrays(arrays, names=names)
 

@@ -21,12 +21,12 @@ from tillhouse.ops import audit, deliveries, gate
 from tillhouse.ops.lease import Lease
 from tillhouse.ops.runs import Run, StepResult, record_steps, tell, utc_now
 from tillhouse.quality import expectations, rules
-from tillhouse.silver import lines
+from tillhouse.silver import lines, records
 from tillhouse.silver import step as silver_step
 from tillhouse.store import Since
 from tillhouse.tables import Table, gold, ops, silver, vault
 from tillhouse.tables.entities import BUNDLE_COMPONENT, CATEGORY, PRODUCT_REFERENCE
-from tillhouse.tables.lake import bronze_tables, tables_of
+from tillhouse.tables.lake import bronze_tables, entity_tables, tables_of
 
 # Watermarks of a step hold, beside the tables that it reads, the parts of conf that it depends on, and the tables that it made.
 PART = "conf: "
@@ -77,10 +77,10 @@ STEPS = (
         writes=lambda config: (
             silver.BRANCH, silver.PRODUCT, silver.RECEIPT_VERSION, silver.RECEIPT_LINE, silver.RECEIPT, silver.RECEIPT_PAYMENT,
             silver.RECEIPT_LINE_TAX, silver.RECEIPT_REFERENCE, silver.RECEIPT_ADJUSTMENT, silver.CLOSING_TOTAL, vault.PARTY,
-            silver.PARTY, silver.EXCEPTION,
+            silver.PARTY, *entity_tables(config.sources), silver.EXCEPTION,
         ),
         depends_on=lambda run: {
-            "rules": (rules.RECEIPT_RULES, rules.BRANCH_RULES, lines.RULES_VERSION),
+            "rules": (rules.RECEIPT_RULES, rules.BRANCH_RULES, lines.RULES_VERSION, records.RULES_VERSION),
             "products.yml": run.config.products.of_master_data,
             DUTIES: run.config.exceptions,
             **{f"source {source.name}": source.without_policy for source in run.config.sources},

@@ -395,8 +395,11 @@ class Store:
         ``dates`` are the trading days on which these keys lie or lay; nothing else is read. Where nothing lay, rows are added;
         where nothing differs, there is no commit. ``rows`` are read twice: keep them. Returns whether something was written.
         """
+        return self.replace_where(table, rows, touched, on_days(dates, table))
+
+    def replace_where(self, table: Table, rows: DataFrame, touched: DataFrame, where: str) -> bool:
+        """As ``replace``, for touched keys that lie within ``where`` (SQL over the table)."""
         rows = table.conform(rows)
-        where = on_days(dates, table)
         keys = touched.columns
         stored = self.read(table).where(where)
         old, new = self._contents(table, stored.join(touched, on=keys, how="left_semi"), rows)

@@ -53,5 +53,6 @@ def library(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Ch
     )
     chain.deliver("receipts_parquet/day_20260330T0500.parquet", exports.parquet())
     chain.deliver("erp_xlsx/bons_20251026T0500.xlsx", exports.workbook())
+    chain.deliver("dynamics/contacts_20261001T0600.xlsx", exports.dynamics())
     chain.run()
     return chain

@@ -277,3 +277,27 @@ def parquet() -> bytes:
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)
     return buffer.getvalue()
+
+
+def dynamics() -> bytes:
+    """Contacts as Dynamics 365 writes them: the first three columns are hidden, days and times are typed cells."""
+    made = Workbook()
+    sheet = made.active
+    assert sheet is not None
+    head = ("(Do Not Modify) Contact", "(Do Not Modify) Row Checksum", "(Do Not Modify) Modified On")
+    sheet.append((*head, "First Name", "Last Name", "Email", "Business Phone", "Birthday", "Allow Emails?"))
+    for number, name, changed, born, allows in (
+        (3, "Klara", "2026-06-22T10:00", "1980-02-29", "Allow"),
+        (4, "Ludwig", "2026-06-22T11:30", None, "Do Not Allow"),
+        (5, "Marlene", "2026-06-22T11:45", None, None),
+    ):
+        day = datetime.fromisoformat(born) if born else None
+        guid = f"0A1B2C3D-0000-0000-0000-00000000000{number}"
+        sheet.append((guid, "cc==", datetime.fromisoformat(changed), name, "Otte", f"{name}@example.com", None, day, allows))
+        if day:
+            sheet.cell(sheet.max_row, 8).number_format = "dd.mm.yyyy"
+    for column in "ABC":
+        sheet.column_dimensions[column].hidden = True
+    buffer = io.BytesIO()
+    made.save(buffer)
+    return buffer.getvalue()

@@ -13,9 +13,10 @@ from pyspark.sql import functions as F
 
 from tillhouse.gold.facts import VALID
 from tillhouse.ops.runs import Run
+from tillhouse.sources.entities import BY_NAME, CONTACT
 from tillhouse.sources.mapping import map_receipt_lines
 from tillhouse.store import Since, on_days
-from tillhouse.tables import Table, gold, ops, silver
+from tillhouse.tables import Table, entities, gold, ops, silver
 from tillhouse.tables.bronze import bronze_table
 
 _NOTHING = (0, Decimal(0))
@@ -89,7 +90,52 @@ def silver_(run: Run, since: Since | None) -> list[Measured]:
         of_source = {side: found.get((side, source.name), _NOTHING) for side in sides}
         measured += _pair(source.name, "bronze = versions", of_source[f"bronze {source.name}"], of_source["versions"])
         measured += _pair(source.name, "current versions = silver", of_source["current"], of_source["silver"])
-    return measured
+    return measured + _of_records(run, added)
+
+
+def _of_records(run: Run, added: list[Row] | None) -> list[Measured]:
+    """Records in bronze = those that count, are rejected, repeated or replaced by newer ones; those that count = silver.
+
+    Measured for sources of which something was delivered; of all after a change of conf or branches.
+    """
+    store = run.store
+    delivered = None if added is None else {item["source"] for item in added}
+    sources = [s for s in run.config.sources if s.entity in BY_NAME and (delivered is None or s.name in delivered)]
+    if not sources:
+        return []
+    names = [source.name for source in sources]
+    one = (F.count("*"), F.lit(0))
+    versions = store.read(entities.RECORD_VERSION).where(F.col("source").isin(names))
+    of_files = versions
+    if added is not None:
+        of_files = versions.where(F.col("_file_id").isin([item["file_id"] for item in added]))
+    sides = {"versions": (of_files, *one), "current": (versions.where("status = 'current'"), *one)}
+    for source in sources:
+        rows = store.read(bronze_table(source.name, source.personal_data))
+        if added is not None:
+            rows = rows.where(F.col("_run_id").isin({item["run_id"] for item in added if item["source"] == source.name}))
+        sides[f"bronze {source.name}"] = (rows.select(F.lit(source.name).alias("source")), *one)
+        if source.entity == CONTACT:
+            table = store.read(silver.PARTY).where("_file_id IS NOT NULL")
+        else:
+            table = store.read(entities.BY_NAME[source.entity])
+        sides[f"silver {source.name}"] = (table.where(F.col("source") == source.name), *one)
+    found = {side: count for side, (count, _) in _by_source(sides).items()}
+    return [
+        measured
+        for name in names
+        for measured in (
+            Measured(
+                name, "records: bronze = versions", found.get((f"bronze {name}", name), 0), found.get(("versions", name), 0)
+            ),
+            Measured(
+                name,
+                "records: current versions = silver",
+                found.get(("current", name), 0),
+                found.get((f"silver {name}", name), 0),
+            ),
+        )
+    ]
 
 
 def _added(run: Run, since: Since | None) -> list[Row] | None:

@@ -179,6 +179,8 @@ OTHER_REMEDIES = {
     "register_in_two_branches": "Correct branch or till number in the export; or say registers: of_branch in the mapping.",
     "delivery_missing": "Ask the source's owner for the export of these days; the exception closes on its arrival.",
     "delivery_partial": "Numbers that the tills count without gaps are missing: export these days again, with every register.",
+    "party_incomplete": "Complete name and e-mail, phone or address in the source system; until then the party is incomplete.",
+    "reference_unknown": "Deliver the branch, product, campaign or contact that is named, or correct the record.",
     "product_unknown": "Deliver master data for the product, or a reference to it (product_reference) where conf/products.yml "
     "looks products up; until then it is listed without product group.",
     "product_ambiguous": "What the till names stands for several products on that day: end one of the references, or look up "

@@ -84,11 +84,14 @@ def of_lines(lines: DataFrame) -> DataFrame:
 
 
 def of_records(records: DataFrame, entity: str, key: str, scope: str | None = None) -> DataFrame:
-    """Exceptions of records that are no receipt lines: products, branches, payments. ``scope``: the column they are judged by."""
+    """Exceptions of records that are no receipt lines: products, branches, payments, contacts. ``scope``: the column they are judged by."""
     exploded = records.withColumn("_violation", F.explode(VIOLATIONS)).withColumns(
         {"entity": F.lit(entity), "record_key": F.coalesce(key, F.concat_ws("#", "_file", "_row"))}
     )
-    branch = F.lit(None).cast("string") if entity == "product" else F.col("branch_id")
+    has_branch = entity != "product" and "branch_id" in records.columns
+    branch = F.col("branch_id") if has_branch else F.lit(None).cast("string")
+    scope = F.col("receipt_key") if entity == "receipt_payment" else F.lit(None).cast("string")
+    scope = F.col("_scope") if "_scope" in records.columns else scope
     found = exploded.select(
         *_identity("source", "entity", "record_key"),
         branch.alias("branch_id"),
@@ -99,6 +102,16 @@ def of_records(records: DataFrame, entity: str, key: str, scope: str | None = No
         (F.col(scope) if scope else F.lit(None).cast("string")).alias("_scope"),
     )
     return found.dropDuplicates(["exception_id"])
+
+
+def of_conflicts(records: DataFrame, entity: str, key: str) -> DataFrame:
+    """Records that contradict another delivery of theirs, while nothing says which is newer; the first stays."""
+    violation = F.struct(
+        F.lit(CONFLICTING).alias("rule"), F.lit("warning").alias("severity"), F.lit("(record)").alias("field"),
+        F.lit(None).cast("string").alias("value"),
+    )  # fmt: skip
+    judged = records.withColumns({VIOLATIONS: F.array(violation), "_scope": F.col("record_key")})
+    return of_records(judged, entity, key)
 
 
 def of_files(ledger: DataFrame) -> DataFrame:

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.keys import surrogate_key, with_tokens
+from tillhouse.silver.identifiers import one_form
 from tillhouse.sources.fields import GOODS, NO_SALES
 from tillhouse.tables.silver import PARTY, RECEIPT, RECEIPT_LINE
 
@@ -38,7 +39,9 @@ def to_headers(lines: DataFrame) -> DataFrame:
     """One row per receipt with the fields that its lines repeat; the first line of the file speaks for the receipt."""
     first = F.min(F.struct("_row", "line_number", *_HEADER)).alias("_first")
     grouped = lines.groupBy("receipt_key", "_file_id").agg(first)
-    return grouped.select("receipt_key", "_file_id", "_first._row", *(f"_first.{name}" for name in _HEADER))
+    header = grouped.select("receipt_key", "_file_id", "_first._row", *(f"_first.{name}" for name in _HEADER))
+    # In the one form of all cards, so that a receipt's card and a member's card are the same.
+    return header.withColumn(CARD_NUMBER, one_form(F.col(CARD_NUMBER), "card", F.lit(None)))
 
 
 def to_totals(lines: DataFrame) -> DataFrame:

@@ -17,6 +17,7 @@ from tillhouse.silver import (
     closings,
     details,
     duplicates,
+    entities,
     exceptions,
     lines,
     master,
@@ -102,6 +103,14 @@ def run(
         products, wrong = catalogue.completed(products, records)
         judged.append(wrong)
     judged += catalogue.judge(sold, products, is_news_of_products)
+    masters = ({"branch": branches} if branch_sources else {}) | ({"product": products} if product_sources else {})
+    is_news_of_masters = is_news_of_branches or is_news_of_products
+    work = entities.Work(
+        store, sources, news, token_key, lambda source: _bronze(store, source), since, masters, is_news_of_masters
+    )
+    found, figures = entities.run(work)
+    judged += found
+    counted |= figures
     judged += registers.judge(store, sources, since)
     if is_news_of_products:
         store.overwrite(silver.PRODUCT, products)

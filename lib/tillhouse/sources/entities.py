@@ -102,7 +102,8 @@ ENTITIES = (
         own_fields=(
             Field("ticket_id", "text", "number of the ticket", required=True, identifies=True),
             Field(
-                "ticket_type", "code", "kind", allowed=("complaint", "question", "request", "return", "repair", "praise", "other")
+                "ticket_type", "code", "kind", describes=True,
+                allowed=("complaint", "question", "request", "return", "repair", "praise", "other"),
             ),
             Field("status", "code", "where it stands", allowed=("open", "pending", "closed")),
             Field("priority", "text", "priority"),
@@ -130,7 +131,7 @@ ENTITIES = (
         own_fields=(
             Field("interaction_id", "text", "number of the contact", required=True, identifies=True),
             Field("channel", "text", "such as phone, email, chat, store"),
-            Field("direction", "code", "who began", allowed=("inbound", "outbound")),
+            Field("direction", "code", "who began", allowed=("inbound", "outbound"), describes=True),
             Field("started_at", "instant", "when it began", required=True),
             Field("ended_at", "instant", "when it ended", describes=True),
             Field("reason", "text", "what it was about, as the source sorts it"),
@@ -176,7 +177,10 @@ ENTITIES = (
             Field("occurred_at", "instant", "when"),
             Field("occurred_on", "date", "on which day, where no time is told"),
             Field("channel", "text", "such as email, post, app"),
-            Field("test_group", "code", "whether it was to be reached or left out to compare", allowed=("target", "control")),
+            Field(
+                "test_group", "code", "whether it was to be reached or left out to compare", describes=True,
+                allowed=("target", "control"),
+            ),
             Field("response", "text", "answer, as the source sorts it"),
             Field("note", "text", "free text, kept in the vault only", personal=True),
         ),

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from tillhouse.quality.rules import Finding
 from tillhouse.sources import model, unpivot
+from tillhouse.sources.consents import NO, YES
 from tillhouse.sources.fields import LINE_FIELDS, RECEIPT_FIELDS, Field
 from tillhouse.sources.records import column_key
 from tillhouse.sources.time_zones import RAILS, iana_zones
@@ -24,8 +25,6 @@ SPARK_TYPES = {
     "integer": "INT", "instant": "TIMESTAMP", "date": "DATE", "boolean": "BOOLEAN",
     "texts": "ARRAY<STRING>",
 }  # fmt: skip
-YES = ("1", "true", "yes", "ja", "y", "j", "x", "wahr")
-NO = ("0", "false", "no", "nein", "n", "-", "falsch")
 
 # Where a name of the export is found in a record: its text, or None if no delivery has ever had it.
 Find = Callable[[str], Column | None]
@@ -268,7 +267,7 @@ def _found(cells: Sequence[Cell]) -> list[Finding]:
     for cell in cells:
         name = cell.field.name
         text = F.col(f"_text_{name}")
-        shown = _masked(text) if cell.field.personal else F.concat_ws(" + ", text) if cell.is_list else text
+        shown = masked(text) if cell.field.personal else F.concat_ws(" + ", text) if cell.is_list else text
         if cell.is_required:
             found.append(Finding("field_missing", "error", name, sound & text.isNull(), F.lit(None).cast("string")))
         if cell.can_fail:
@@ -285,7 +284,7 @@ def _severity(is_error: bool) -> str:
     return "error" if is_error else "warning"
 
 
-def _masked(text: Column) -> Column:
+def masked(text: Column) -> Column:
     """Enough to find a personal value in its source, too little to know it."""
     return F.when(F.length(text) >= 8, F.concat(F.lit("***"), F.right(text, F.lit(2)))).otherwise(F.lit("***"))
 
@@ -314,7 +313,7 @@ def to_cell(field: Field, column: model.Column | None, find: Find, source: model
     elif field.allowed:
         is_unknown = ~translated.isin(*field.allowed)
     if field.type == "texts":
-        return Cell(field, text, _parted(translated, column.separator), is_required)
+        return Cell(field, text, _parted(written, column), is_required)
     can_fail = field.type != "text" or bool(values or column.transform)
     return Cell(field, text, _typed(translated, field, source, zone), is_required, can_fail, is_unknown)
 
@@ -330,11 +329,12 @@ def _origin(origin: model.Column | model.Case, find: Find) -> Column:
     return _joined(origin.join, find) if origin.join else first_of(origin.aliases, find)
 
 
-def _parted(text: Column, separator: str | None) -> Column:
+def _parted(text: Column, column: model.Column) -> Column:
     """The texts of a field of several, each once; NULL where there is none."""
-    marks = f"[{_BETWEEN}]" if separator is None else f"[{_BETWEEN}]|{re.escape(separator)}"
-    # Given F.trim itself, transform would hand it a part's index as the characters to take off.
-    parts = F.transform(F.split(text, marks), lambda part: F.trim(part))  # noqa: PLW0108
+    marks = f"[{_BETWEEN}]" if column.separator is None else f"[{_BETWEEN}]|{re.escape(column.separator)}"
+    parts = F.transform(F.split(text, marks), F.trim)
+    if column.transform:
+        parts = F.transform(parts, _TRANSFORMS[column.transform])
     given = F.array_distinct(F.filter(parts, lambda part: part != ""))
     return F.when(F.size(given) > 0, given)
 
