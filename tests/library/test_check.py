@@ -15,17 +15,19 @@ from tests.conftest import ROOT, Chain
 from tests.library.trial import Trial
 from tillhouse.silver.exceptions import CONFLICTING, PRODUCT_UNKNOWN
 from tillhouse.silver.products import AMBIGUOUS, CATEGORY_UNKNOWN, NOT_DIVIDED, REUSED
+from tillhouse.silver.references import REFERENCE
 from tillhouse.silver.settlement import PAYMENTS_DIFFER
-from tillhouse.tables import Table, ops, silver
+from tillhouse.tables import Table, entities, ops, silver
 
 Row = dict[str, Any]
-TABLES = {table.full_name: table for table in silver.TABLES}
+TABLES = {table.full_name: table for table in (*silver.TABLES, *entities.TABLES) if table.schema == "silver"}
 # A run ranks the versions of all files, and knows the master data of other sources.
 OF_SEVERAL_FILES = {
     silver.RECEIPT_VERSION.full_name: {"status"},
+    entities.RECORD_VERSION.full_name: {"status"},
     silver.PRODUCT.full_name: {"category_l1", "category_l2", "category_l3"},  # of category_ref, by the mapping of categories
 }
-OF_SEVERAL_RULES = (CONFLICTING, PRODUCT_UNKNOWN, AMBIGUOUS, CATEGORY_UNKNOWN, REUSED, NOT_DIVIDED)
+OF_SEVERAL_RULES = (CONFLICTING, PRODUCT_UNKNOWN, AMBIGUOUS, CATEGORY_UNKNOWN, REUSED, NOT_DIVIDED, REFERENCE)
 PAID_ELSEWHERE = (PAYMENTS_DIFFER, "square_items")  # what is told by another export, no single file shows
 TELLS = ("exception_id", "rule", "severity", "source", "entity", "record_key", "branch_id", "business_date", "amount", "currency")
 
@@ -42,7 +44,7 @@ def trials(library: Chain, tmp_path_factory: pytest.TempPathFactory) -> list[Tri
 @pytest.fixture(scope="module")
 def lake(library: Chain) -> dict[str, list[Row]]:
     """The tables of silver and of the files as the run has left them."""
-    tables = (*silver.TABLES, ops.FILE_LEDGER, ops.FILE_COLUMN)
+    tables = (*TABLES.values(), ops.FILE_LEDGER, ops.FILE_COLUMN)
     return {table.full_name: DeltaTable(library.store.path(table)).to_pyarrow_table().to_pylist() for table in tables}
 
 
@@ -79,10 +81,10 @@ def test_every_row_of_silver_is_the_same(trials: list[Trial], lake: dict[str, li
             table, every = TABLES[name], by_key(TABLES[name], lake[name])
             here = by_key(table, own(table, rows, trial, current))
             there = by_key(table, own(table, lake[name], trial, current))
-            if not {"receipt_key", "_file_id"} & set(table.column_names):  # parties, which several files may name
+            # Of a record that several files tell, the lake has what the newest says.
+            here = {key: row for key, row in here.items() if key in every and is_of_file(every[key], trial)}
+            if table is silver.PARTY:  # which several files may name
                 there = {key: every[key] for key in here}
-            else:  # of a record that several files tell, the lake has what the newest says
-                here = {key: row for key, row in here.items() if every[key].get("_file_id", trial.file_id) == trial.file_id}
             assert here == there, f"{trial.path}: {name}"
             compared += len(there)
     assert compared > 150
@@ -103,16 +105,26 @@ def test_every_exception_is_the_same(trials: list[Trial], lake: dict[str, list[R
 
 
 def current_receipts(lake: dict[str, list[Row]], trial: Trial) -> set[str]:
-    """The receipts that are in the lake as this file tells them."""
-    versions = lake[silver.RECEIPT_VERSION.full_name]
-    return {row["receipt_key"] for row in versions if row["_file_id"] == trial.file_id and row["status"] == "current"}
+    """The receipts and other records that are in the lake as this file tells them."""
+    keys = {silver.RECEIPT_VERSION: "receipt_key", entities.RECORD_VERSION: "record_key"}
+    return {
+        row[key]
+        for table, key in keys.items()
+        for row in lake[table.full_name]
+        if row["_file_id"] == trial.file_id and row["status"] in ("current", "rejected")
+    }
 
 
 def own(table: Table, rows: list[Row], trial: Trial, current: set[str]) -> list[Row]:
     """The rows that this file has brought into a table."""
     if table is not silver.RECEIPT_VERSION and "receipt_key" in table.column_names:
         return [row for row in rows if row["receipt_key"] in current]
-    return [row for row in rows if row.get("_file_id", trial.file_id) == trial.file_id]
+    return [row for row in rows if is_of_file(row, trial)]
+
+
+def is_of_file(row: Row, trial: Trial) -> bool:
+    """Whether a row is of this file, or of none: a party that receipts name."""
+    return row.get("_file_id") in (None, trial.file_id)
 
 
 def by_key(table: Table, rows: list[Row]) -> dict[tuple[Any, ...], Row]:

@@ -157,7 +157,7 @@ def _write(store: Store, batch: Batch, table: Table, rows: DataFrame, keys: Data
 def _to_columns(rows: DataFrame, table: Table) -> DataFrame:
     """Money in cents, as every table keeps it."""
     money = [field.name for field in table.struct if field.dataType.simpleString() == "decimal(18,2)"]
-    return rows.withColumns({name: F.round(name, 2).cast("DECIMAL(18,2)") for name in money})
+    return reduce(lambda df, name: df.withColumn(name, F.round(name, 2).cast("DECIMAL(18,2)")), money, rows)
 
 
 def _write_contacts(store: Store, batch: Batch, contacts: DataFrame, keys: DataFrame) -> None:

@@ -57,15 +57,13 @@ def _with_identifiers(records: DataFrame, source: Source, entity: Entity, names:
     mapped = {field.name: field for field in entity.fields if field.identifier and field.name in source.columns}
     country = F.col("country") if entity.name == CONTACT else F.lit(None).cast("string")
     region = F.when(country.rlike("^[A-Z]{2}$"), country).otherwise(F.lit(source.phone_region))
-    formed = records.withColumns({f"_form_{name}": _form(field, region) for name, field in mapped.items()})
     content = [F.col(name) for name in names]
-    if entity.personal:
-        text = F.to_json(F.struct(*content), {"timeZone": "UTC"})
-        kinds = {f"_form_{name}": str(field.identifier) for name, field in mapped.items()} | {"_content": "content"}
-        formed = with_tokens(formed.withColumn("_content", text), kinds, token_key, READINGS)
-        formed = formed.withColumn("content_hash", F.col("_content_token"))
-    else:
-        formed = formed.withColumn("content_hash", F.hex(content_hash(*content)))
+    if not entity.personal:
+        return records.withColumn("content_hash", F.hex(content_hash(*content)))
+    forms = {f"_form_{name}": _form(field, region) for name, field in mapped.items()}
+    text = F.to_json(F.struct(*content), {"timeZone": "UTC"})
+    kinds = {f"_form_{name}": str(field.identifier) for name, field in mapped.items()} | {"_content": "content"}
+    formed = with_tokens(records.withColumns({**forms, "_content": text}), kinds, token_key, READINGS)
     tokens = {
         f"{field.name}_token": F.col(f"_form_{field.name}_token")
         if field.name in mapped
@@ -73,7 +71,7 @@ def _with_identifiers(records: DataFrame, source: Source, entity: Entity, names:
         for field in entity.fields
         if field.identifier
     }
-    return formed.withColumns(tokens)
+    return formed.withColumns({**tokens, "content_hash": F.col("_content_token")})
 
 
 def _form(field: Field, region: Column) -> Column:

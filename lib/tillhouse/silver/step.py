@@ -99,10 +99,6 @@ def run(
         judged += found
         sold.append(settled)
         counted |= {name: counted.get(name, 0) + value for name, value in figures.items()}
-    if is_news_of_products and product_sources:
-        products, wrong = catalogue.completed(products, records)
-        judged.append(wrong)
-    judged += catalogue.judge(sold, products, is_news_of_products)
     masters = ({"branch": branches} if branch_sources else {}) | ({"product": products} if product_sources else {})
     is_news_of_masters = is_news_of_branches or is_news_of_products
     work = entities.Work(
@@ -111,6 +107,10 @@ def run(
     found, figures = entities.run(work)
     judged += found
     counted |= figures
+    if is_news_of_products and product_sources:
+        products, wrong = catalogue.completed(products, records)
+        judged.append(wrong)
+    judged += catalogue.judge(sold, products, is_news_of_products)
     judged += registers.judge(store, sources, since)
     if is_news_of_products:
         store.overwrite(silver.PRODUCT, products)

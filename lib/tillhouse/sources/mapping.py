@@ -331,10 +331,9 @@ def _origin(origin: model.Column | model.Case, find: Find) -> Column:
 
 def _parted(text: Column, column: model.Column) -> Column:
     """The texts of a field of several, each once; NULL where there is none."""
-    marks = f"[{_BETWEEN}]" if column.separator is None else f"[{_BETWEEN}]|{re.escape(column.separator)}"
-    parts = F.transform(F.split(text, marks), F.trim)
-    if column.transform:
-        parts = F.transform(parts, _TRANSFORMS[column.transform])
+    marks = _BETWEEN if column.separator is None else f"{_BETWEEN}|{re.escape(column.separator)}"
+    change = _TRANSFORMS[column.transform] if column.transform else F.trim
+    parts = F.transform(F.split(text, marks), lambda part: change(F.trim(part)))
     given = F.array_distinct(F.filter(parts, lambda part: part != ""))
     return F.when(F.size(given) > 0, given)
 

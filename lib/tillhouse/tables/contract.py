@@ -101,7 +101,7 @@ class Table:
     def filled(self, df: DataFrame) -> DataFrame:
         """Columns of the contract that rows lack added as NULL, for tables of which no kind of row has all columns."""
         missing = [field for field in self.struct if field.name not in df.columns and field.nullable]
-        return df.withColumns({field.name: F.lit(None).cast(field.dataType) for field in missing})
+        return df.select("*", *(F.lit(None).cast(field.dataType).alias(field.name) for field in missing))
 
     def field(self, name: str) -> StructField:
         return self.struct[name]
