@@ -15,6 +15,7 @@ from tests.conftest import time_zone
 from tests.sources.mappings import JSON, source
 from tillhouse.quality.rules import VIOLATIONS, Finding, with_violations
 from tillhouse.sources import details, mapping
+from tillhouse.sources import mapping, model
 from tillhouse.sources.fields import PRODUCT_FIELDS
 from tillhouse.sources.model import Locale, Source
 
@@ -145,9 +146,12 @@ NUMBERS: dict[str, tuple[Locale, dict[str, str | None]]] = {
 }
 
 
+PARTED = model.Column(aliases=("Telefon",), separator=";")
+
+
 def test_several_texts_in_one_cell_are_told_apart(spark: SparkSession) -> None:
     cases = {" 0171 1; 0172 2 ;;0171 1": ["0171 1", "0172 2"], "0": ["0"], " ; ": None, "a.b": ["a.b"]}
-    assert dict(zip(cases, evaluated(spark, list(cases), mapping._parted(F.col("written"), ";")), strict=True)) == cases
+    assert dict(zip(cases, evaluated(spark, list(cases), mapping._parted(F.col("written"), PARTED)), strict=True)) == cases
 
 
 def test_a_number_is_read_as_its_locale_says_or_not_at_all(spark: SparkSession) -> None:

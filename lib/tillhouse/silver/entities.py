@@ -206,7 +206,7 @@ def _judged(batch: Batch, found: Mapping[str, DataFrame], new: DataFrame, ranked
     conflicts = ranked.where("status = 'conflicting'").select(*place)
     of_records = [
         exceptions.of_records(
-            rows.join(told, on=place, how="left_semi").withColumn("_scope", F.col("record_key")), name, "_shown_key"
+            rows.join(told, on=place, how="left_semi").withColumn("_scope", F.col("record_key")), name, "_shown_key", "_scope"
         )
         for name, rows in found.items()
     ]
@@ -239,7 +239,7 @@ def _references(
     keys = store.keep(exceptions.union(touched).distinct())
     kinds = sorted(row["entity"] for row in keys.select("entity").distinct().collect())
     found = [of_references(store, BY_NAME[kind], keys, sources, masters) for kind in kinds if kind in BY_NAME]
-    told = [exceptions.of_records(rows, kind, "_shown_key") for kind, rows in zip(kinds, found, strict=True) if rows is not None]
+    told = [exceptions.of_records(rows, kind, "_shown_key", "_scope") for kind, rows in zip(kinds, found, strict=True) if rows is not None]
     covers = is_reference & F.col("entity").isin(*_OF_RECORDS)
     return [Judged(exceptions.union(told) if told else None, covers, "_scope", keys.select("record_key"))]
 

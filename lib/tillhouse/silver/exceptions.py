@@ -84,14 +84,15 @@ def of_lines(lines: DataFrame) -> DataFrame:
 
 
 def of_records(records: DataFrame, entity: str, key: str, scope: str | None = None) -> DataFrame:
-    """Exceptions of records that are no receipt lines: products, branches, payments, contacts. ``scope``: the column they are judged by."""
+    """Exceptions of records that are no receipt lines: products, branches, payments, contacts and the like.
+
+    ``scope``: the column they are judged by.
+    """
     exploded = records.withColumn("_violation", F.explode(VIOLATIONS)).withColumns(
         {"entity": F.lit(entity), "record_key": F.coalesce(key, F.concat_ws("#", "_file", "_row"))}
     )
     has_branch = entity != "product" and "branch_id" in records.columns
     branch = F.col("branch_id") if has_branch else F.lit(None).cast("string")
-    scope = F.col("receipt_key") if entity == "receipt_payment" else F.lit(None).cast("string")
-    scope = F.col("_scope") if "_scope" in records.columns else scope
     found = exploded.select(
         *_identity("source", "entity", "record_key"),
         branch.alias("branch_id"),
@@ -111,7 +112,7 @@ def of_conflicts(records: DataFrame, entity: str, key: str) -> DataFrame:
         F.lit(None).cast("string").alias("value"),
     )  # fmt: skip
     judged = records.withColumns({VIOLATIONS: F.array(violation), "_scope": F.col("record_key")})
-    return of_records(judged, entity, key)
+    return of_records(judged, entity, key, "_scope")
 
 
 def of_files(ledger: DataFrame) -> DataFrame:
