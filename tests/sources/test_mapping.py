@@ -14,8 +14,7 @@ from pyspark.sql import functions as F
 from tests.conftest import time_zone
 from tests.sources.mappings import JSON, source
 from tillhouse.quality.rules import VIOLATIONS, Finding, with_violations
-from tillhouse.sources import details, mapping
-from tillhouse.sources import mapping, model
+from tillhouse.sources import details, mapping, model
 from tillhouse.sources.fields import PRODUCT_FIELDS
 from tillhouse.sources.model import Locale, Source
 

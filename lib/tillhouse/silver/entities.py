@@ -239,7 +239,11 @@ def _references(
     keys = store.keep(exceptions.union(touched).distinct())
     kinds = sorted(row["entity"] for row in keys.select("entity").distinct().collect())
     found = [of_references(store, BY_NAME[kind], keys, sources, masters) for kind in kinds if kind in BY_NAME]
-    told = [exceptions.of_records(rows, kind, "_shown_key", "_scope") for kind, rows in zip(kinds, found, strict=True) if rows is not None]
+    told = [
+        exceptions.of_records(rows, kind, "_shown_key", "_scope")
+        for kind, rows in zip(kinds, found, strict=True)
+        if rows is not None
+    ]
     covers = is_reference & F.col("entity").isin(*_OF_RECORDS)
     return [Judged(exceptions.union(told) if told else None, covers, "_scope", keys.select("record_key"))]
 
