@@ -137,7 +137,7 @@ def test_a_card_on_a_receipt_and_that_of_a_member_have_the_same_token(library: C
         .collect()
     )
     same = cards.where(F.col("card_token") == member["card_token"]).collect()
-    assert {row["source"] for row in same} == {"dsfinvk", "loyalty_members"}
+    assert {row["source"] for row in same} == {"dsfinvk", "loyalty_members", "campaign_contacts_csv"}
 
 
 def test_a_contact_that_its_source_takes_back_is_in_no_table(library: Chain) -> None:
