@@ -37,7 +37,7 @@ def trials(library: Chain, tmp_path_factory: pytest.TempPathFactory) -> list[Tri
     """What a check tells of each file that is no copy of another."""
     target = tmp_path_factory.mktemp("trials") / "trials.pickle"
     command = [sys.executable, "-m", "tests.library.trial", str(library.conf_dir), str(library.landing), str(target)]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=300)
+    subprocess.run(command, cwd=ROOT, check=True, timeout=900)
     return [Trial(**told) for told in pickle.loads(target.read_bytes())]
 
 
