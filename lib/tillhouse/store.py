@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 from delta.tables import DeltaTable
@@ -81,8 +82,8 @@ class Store:
 
     def __init__(self, spark: SparkSession, lake: str, vault: str) -> None:
         self.spark = spark
-        self.lake = lake.rstrip("/")
-        self.vault = vault.rstrip("/")
+        self.lake = _absolute(lake)
+        self.vault = _absolute(vault)
         self.before_commit: Callable[[str], None] = lambda table: None
         self._usual = {name: str(spark.conf.get(name)) for name in _FOR_LITTLE}
         is_local = str(spark.sparkContext.master).startswith("local")
@@ -436,6 +437,12 @@ class Store:
         self.before_commit(table.full_name)
         with self.told(table):
             rows.write.format("delta").mode(mode).options(**options).save(self.path(table))
+
+
+def _absolute(root: str) -> str:
+    """A root as Delta takes it: a relative path would be the name of a table to its catalogue."""
+    text = root.rstrip("/")
+    return text if ":" in text else str(Path(text).absolute())
 
 
 def table_path(table: Table, lake: str, vault: str) -> str:
