@@ -28,6 +28,15 @@ columns:
 """
 
 
+PRODUCT_RULES = """
+lookup:
+  shopify_orders: [sku]
+  erp_receipts_de: [gtin]
+bundles:
+  explode: {category_l1: [MEALS]}
+"""
+
+
 @pytest.fixture(scope="package")
 def library(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Chain:
     """Tests only read it."""
@@ -36,6 +45,8 @@ def library(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Ch
     shutil.copytree(LIBRARY, conf / "sources")
     for name in ("lake.yml", "products.yml"):
         shutil.copy(ROOT / "conf" / name, conf / name)
+    with (conf / "products.yml").open("a", encoding="utf-8") as rules:
+        rules.write(PRODUCT_RULES)
     (conf / "sources" / "branches.yml").write_text(BRANCHES_MAPPING, "utf-8")
     chain = Chain(folder, conf, spark)
     shutil.copytree(HERE / "landing", chain.landing)
