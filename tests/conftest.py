@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tillhouse import pipeline
 from tillhouse.config import Config, load_config
@@ -25,23 +28,36 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from make_demo_exports import make_exports  # noqa: E402 - a script, not a package
 
-SHARED_CHAINS = ("demo_lake", "readme_lake", "library")
-SLOW_ROOMS = ("tests.integration", "tests.faults", "tests.ops", "tests.bronze")
+# Words of test files that use a chain which several files share; those of one chain stay in one process.
+SHARED_CHAINS = {"demo": ("demo_lake",), "readme": ("readme_lake", "readme_copy"), "library": ("library: Chain",)}
+SLOW_ROOMS = ("tests/integration", "tests/faults", "tests/ops", "tests/bronze")
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByChain(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives each process the files of a chain, or a single file, at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid.split("::", maxsplit=1)[0])
+
+
+@cache
+def group_of(path: str) -> str:
+    text = (ROOT / path).read_text("utf-8")
+    return next((chain for chain, words in SHARED_CHAINS.items() if any(word in text for word in words)), path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByChain:
+    return ByChain(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a shared chain, and those of a module, stay in one process; what takes long begins first."""
-    group_of = {item: _group(item) for item in items}
-    slow = (*SHARED_CHAINS, *(group for group in dict.fromkeys(group_of.values()) if group.startswith(SLOW_ROOMS)))
-    for item, group in group_of.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: slow.index(group_of[item]) if group_of[item] in slow else len(slow))
+    """What takes long begins first."""
 
+    def rank(item: pytest.Item) -> tuple[int, str]:
+        group = group_of(item.nodeid.split("::")[0])
+        return (0 if group in SHARED_CHAINS else 1 if group.startswith(SLOW_ROOMS) else 2), group
 
-def _group(item: pytest.Item) -> str:
-    assert isinstance(item, pytest.Function)
-    return next((name for name in SHARED_CHAINS if name in item.fixturenames), item.module.__name__)
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
