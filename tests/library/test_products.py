@@ -23,16 +23,21 @@ NEWS = {
 
 
 def sold(chain: Chain, where: str) -> DataFrame:
-    """Lines of facts with what they are of."""
+    """Lines of facts with what they are of and which system told them."""
     products = chain.store.read(gold.DIM_PRODUCT).drop("product_id")
-    return chain.store.read(gold.FCT_SALE_LINE).where(where).join(products, on="product_key", how="left").orderBy("line_number")
+    lines = chain.store.read(gold.FCT_SALE_LINE).join(products, on="product_key", how="left")
+    sources = chain.store.read(gold.FCT_RECEIPT).select("receipt_key", "source")
+    return lines.join(sources, on="receipt_key").where(where).orderBy("line_number")
 
 
 def test_each_system_s_numbers_become_those_of_the_chain_as_they_held_on_the_day(library: Chain) -> None:
-    rows = sold(library, "branch_id IN ('WEB', 'Berlin Mitte') OR branch_id = '1'").collect()
+    rows = sold(library, "source IN ('shopify_orders', 'erp_receipts_de') AND line_type = 'ITEM'").collect()
     found = {(row["branch_id"], row["product_id"], row["parent_product_id"], str(row["gross_amount"])) for row in rows}
     assert found == {
-        ("WEB", "H1-S", "H1", "19.00"), ("WEB", "S1", "S1", "5.50"),
+        ("WEB", "H1-S", "H1", "19.00"), ("WEB", "S1", "S1", "5.50"), ("WEB", "S1", "S1", "10.00"),
+        # no reference: 20.00 and 40.00 less the order's discount of 6.00, and 50.00
+        *(("WEB", f"shopify_orders:{name}", f"shopify_orders:{name}", amount)
+          for name, amount in (("H2", "18.00"), ("H1", "36.00"), ("J1", "50.00"))),
         ("Berlin Mitte", "S9", "S9", "7.00"),  # until the day before, S2 was S1
         ("1", "G1", "G1", "4.82"), ("1", "G1", "G1", "-19.99"), ("1", None, None, "1234.50"),
     }  # fmt: skip
@@ -61,7 +66,9 @@ def test_what_does_not_fit_is_listed_with_what_it_is_about(library: Chain) -> No
     rows = library.store.read(silver.EXCEPTION).where(F.col("rule").isin(*rules) & F.col("source").isNotNull()).collect()
     found = {(row["record_key"], row["amount"] and str(row["amount"]), json.loads(row["context"])["value"]) for row in rows}
     assert found == {
-        ("shopify_orders:J1", "99.00", "J1"), ("shopify_orders:H1", "33.00", "H1"),  # cancelled, and not paid yet
+        # 99.00 cancelled and 50.00; 33.00 not paid yet and 40.00; lines with their amounts before the order's discount
+        ("shopify_orders:J1", "149.00", "J1"), ("shopify_orders:H1", "73.00", "H1"), ("shopify_orders:H2", "20.00", "H2"),
+        ("sumup_sales:Mittagstisch", "30.00", "Mittagstisch"),
         ("category_totals:Pfand", "-2.50", "Pfand"), ("C1", None, "99"),
         ("S1/DD1/store/web", "0.50", "store 5.50000 and web 6.00000"),
         ("U1 since 2025-10-21 05:00:00", None, "Uhr, 50, 99.00000 -> Regenschirm blau, 30, 19.00000"),
@@ -82,8 +89,9 @@ def test_changed_master_data_works_on_the_receipts_that_name_it_and_closes_excep
     for path, text in NEWS.items():
         chain.deliver(path, text)
     [worked] = [result.figures["receipts"] for result in chain.run() if result.step == "gold"]
-    assert worked == 3  # the order with S1, the menu, the totals of a day; what names J1 is cancelled
-    assert {row["product_id"] for row in sold(chain, "branch_id = 'WEB'").collect()} == {"H1-S", "S9"}
+    assert worked == 5  # two orders with S1, one with J1 (the other is cancelled), the menu, the totals of a day
+    orders = sold(chain, "source = 'shopify_orders' AND branch_id = 'WEB' AND line_type = 'ITEM'").collect()
+    assert {row["product_id"] for row in orders} == {"H1-S", "S9", "shopify_orders:H1", "shopify_orders:H2"}
     menu = sold(chain, "bundle_role = 'component'").collect()
     found = {(row["product_id"], str(row["quantity"]), str(row["gross_amount"])) for row in menu}
     assert found == {("B1", "1.000", "4.99"), ("C1", "2.000", "4.99")}  # 8.00 and 2 x 4.00
