@@ -88,7 +88,13 @@ UNKNOWN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("path", sorted(p for p in LANDING.rglob("*.*") if "branches" not in p.parts), ids=lambda path: path.name)
+def is_of_receipts(path: Path) -> bool:
+    """Profile proposes mappings of receipts; it does not know contacts and other kinds of records yet."""
+    system = path.relative_to(LANDING).parts[0]
+    return system in {*KNOWN, "square"} and not path.name.startswith("customers_export")
+
+
+@pytest.mark.parametrize("path", sorted(p for p in LANDING.rglob("*.*") if is_of_receipts(p)), ids=lambda path: path.name)
 def test_an_export_of_a_known_system_is_recognised(path: Path) -> None:
     system = path.relative_to(LANDING).parts[0]
     found = profile.profile(path.read_bytes(), path.name, LIBRARY)
@@ -103,7 +109,9 @@ def test_a_tax_export_a_workbook_and_a_parquet_file_are_recognised() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted(p for p in LANDING.rglob("*.*") if p.suffix in (".csv", ".tsv")), ids=lambda path: path.name
+    "path",
+    sorted(p for p in LANDING.rglob("*.*") if p.suffix in (".csv", ".tsv") and is_of_receipts(p)),
+    ids=lambda path: path.name,
 )
 def test_a_shipped_mapping_is_recognised_in_whatever_order_its_columns_come(path: Path) -> None:
     """Columns from the last to the first, as another version of the system might write them."""
