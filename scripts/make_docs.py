@@ -615,6 +615,9 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "document": "`day` where one document is the whole day of a branch: it counts in revenue, not in receipts or baskets.",
         "sign_rule": "`signed`: returns are written negative. `by_quantity`: the sign of the quantity holds for the "
         "amounts. `by_type`: positive amounts of documents of type RETURN become negative.",
+        "void_rule": "How lines that take back an earlier line of their receipt (`is_void`) are written. `signed`: with the "
+        "opposite sign. `as_original`: as what they take back, for example a positive amount in a column of its own "
+        "(`gross_amount` with `cases`); quantity and amounts become the opposite.",
         "registers": "Whether till numbers begin anew in each branch, or each names one till of the whole chain. One of the "
         "chain that has receipts of two branches on the same day is an exception.",
         "line_number": "`column`: the field `line_number` is mapped. `ordinal`: lines are counted in the order of the file; "
@@ -639,7 +642,7 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "closing_totals": "What a till closing states (Z report), nested in any of its receipts. Compared with what has come.",
         "consent": "What columns tell of the consent of a contact.",
         "value_maps": "For a field, the export's texts and what they mean: `{line_type: {V: ITEM, P: DEPOSIT}}`. A text "
-        "that is neither listed nor one of the meanings breaks the rule `value_unknown`.",
+        "that is neither listed, nor one of the meanings, nor what the field itself allows breaks the rule `value_unknown`.",
         "version_order": "What tells which of two deliveries of a record is newer. Without it the first stays: a receipt "
         "that then differs is an exception, for master data the first file by name counts.",
         "delivery": "What the source should deliver of each branch and day, and until when.",
@@ -722,7 +725,10 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "granted": "Texts that mean granted.",
         "denied": "Texts that mean denied.",
         "unknown": "Texts that mean that nothing is said, as a blank does.",
-        "inverted": "`true`: the column is an opt-out, so that yes means denied and no granted.",
+        "inverted": "`true`: the column is an opt-out: yes means denied. No means unknown, since who has not objected has not "
+        "consented.",
+        "granted_unless_opted_out": "`true`: no in an opt-out means granted. **Disputed**: a box that nobody has ticked is no "
+        "declaration and has neither proof nor time. Only where the chain can show another ground for reaching these people.",
         "proof": "Names of the column with the proof, such as a legal basis.",
         "at": "Names of the column with the time of the declaration, read by `date_formats`.",
     },

@@ -53,6 +53,10 @@ COMMON = {"record_key", "source", "version_at", "_file", "_file_id", "_row"}
             "key 'consent.0': inverted turns yes and no; where granted or denied are listed they say it themselves",
         ),
         (
+            "consent: [{channel: email, aliases: [a], granted_unless_opted_out: true}]",
+            "key 'consent.0': granted_unless_opted_out says what no means in an opt-out; it goes with inverted: true",
+        ),
+        (
             "consent: [{channel: email, aliases: [a], granted: [x], unknown: [x]}]",
             "key 'consent.0': x stands in more than one of granted, denied, unknown; keep one",
         ),
@@ -95,8 +99,8 @@ def test_every_table_of_records_has_its_kind() -> None:
     ("consent", "texts"),
     [
         ({}, {"ja": "granted", "YES": "granted", "No": "denied", "0": "denied"}),
-        ({"inverted": True}, {"true": "denied", "False": "granted"}),
-        ({"inverted": True, "unknown": ("false",)}, {"true": "denied", "false": "unknown"}),
+        ({"inverted": True}, {"true": "denied", "False": "unknown", "0": "unknown"}),
+        ({"inverted": True, "granted_unless_opted_out": True}, {"true": "denied", "False": "granted"}),
         ({"granted": ("Allow",), "denied": ("Do Not Allow",)}, {"Allow": "granted", "Do Not Allow": "denied", "yes": None}),
         ({"denied": ("true",), "unknown": ("false",)}, {"true": "denied", "false": "unknown"}),
     ],

@@ -253,19 +253,22 @@ columns:
   quantity: {aliases: [Menge]}
   discount_amount: {sum: [Rabatt, Aktion]}
   is_void: {aliases: [Storno]}
+  transaction_type: {aliases: [Vorgang]}
   gtin: {aliases: [EAN], transform: gtin}
   product_ref: {aliases: [ArtNr], transform: strip_leading_zeros}
   category_ref: {aliases: [WG], transform: ungroup_integer}
 value_maps:
   status: {fertig: FINAL, offen: OPEN}
   register_id: {Kasse 1: "1"}
+  transaction_type: {Verkauf: SALE}
+  is_void: {S: "true"}
 date_formats: ["dd.MM.yyyy HH:mm"]
 timezone: branch
 """
-NAMES = "Filiale Bonnr Betrag Datum Uhrzeit Kasse Karte Status Menge Rabatt Aktion Storno EAN ArtNr WG"
+NAMES = "Filiale Bonnr Betrag Datum Uhrzeit Kasse Karte Status Menge Rabatt Aktion Storno EAN ArtNr WG Vorgang"
 GOOD = (
     "F1", "7", "1.234,50", "31.01.2026", "10:00", "Kasse 1", "12345678", "offen", "0,482", "0,10", "1,00-", "ja",
-    "'4006381333931", "00042", "1.204",
+    "'4006381333931", "00042", "1.204", "Verkauf",
 )  # fmt: skip
 
 
@@ -284,6 +287,7 @@ def lines(spark: SparkSession) -> list[Row]:
         changed(Bonnr="unreadable", Betrag="12.34", Menge="1e5", Rabatt="0.10", Storno="vielleicht", Datum="31.02.2026"),
         changed(Bonnr="unknown", Status="halb", Kasse="Kasse 9"),
         changed(Bonnr="target", Status="FINAL", Kasse="1"),
+        changed(Bonnr="own terms", Vorgang="RETURN", Storno="Nein", Status="VOIDED"),
         changed(Bonnr="elsewhere", Filiale="F2"),
         changed(Bonnr="nowhere", Filiale="F9"),
         changed(Bonnr="inner plus", Rabatt="1 + 2"),
@@ -356,7 +360,7 @@ def test_a_value_that_cannot_be_read_is_null_and_an_error_with_its_text(lines: l
         ("field_unreadable", "error", "quantity", "1e5"),
         ("field_unreadable", "error", "gross_amount", "12.34"),
         ("field_unreadable", "error", "discount_amount", "0.10 + 1,00-"),
-        ("field_unreadable", "error", "is_void", "vielleicht"),
+        ("value_unknown", "error", "is_void", "vielleicht"),
     ]
     assert [row[name] for name in ("gross_amount", "quantity", "discount_amount", "is_void", "started_at")] == [None] * 5
 
@@ -372,6 +376,11 @@ def test_a_value_that_the_mapping_does_not_translate_is_an_error_where_the_key_d
     ]
     assert violations(of(lines, "target")) == []
     assert of(lines, "target")["status"] == "FINAL"
+
+
+def test_a_text_that_the_field_itself_allows_needs_no_translation(lines: list[Row]) -> None:
+    row = of(lines, "own terms")
+    assert (row["transaction_type"], row["is_void"], row["status"], violations(row)) == ("RETURN", False, "VOIDED", [])
 
 
 def test_naive_times_are_those_of_the_branch(lines: list[Row]) -> None:

@@ -179,6 +179,7 @@ def faults(changes: str, base: str = CSV) -> list[str]:
             "{columns: {status: {aliases: [a]}}, value_maps: {status: {1: OPEN}}}",
             "key 'value_maps.status.1' must be a text, but YAML reads a number here (1); write it in quotes",
         ),
+        ("void_rule: as_original", "key 'void_rule': as_original needs the field is_void; map it"),
         ("value_maps: {state: {a: OPEN}}", "key 'value_maps.state': the field is not mapped; map it under columns"),
         ("lines: {path: items, columns: {gross_amount: {aliases: [a]}}}", "key 'lines': a table has no nested records; map"),
         (

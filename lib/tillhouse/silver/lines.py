@@ -15,7 +15,7 @@ from tillhouse.sources.mapping import is_naive, map_receipt_lines, with_line_num
 from tillhouse.sources.model import Source
 from tillhouse.sources.unpivot import PART
 
-RULES_VERSION = 4
+RULES_VERSION = 5
 _DEFAULT_LINE_TYPE = {"lines": "ITEM", "categories": "CATEGORY", "totals": "TOTAL"}
 _HEADER = [field.name for field in RECEIPT_FIELDS]
 _LINE = [field.name for field in LINE_FIELDS]
@@ -172,6 +172,8 @@ def _with_signs(lines: DataFrame, source: Source) -> DataFrame:
         case "by_type":
             turns = (F.col("transaction_type") == "RETURN") & (gross > 0)
     turns = F.coalesce(turns, F.lit(False))
+    if source.void_rule == "as_original":
+        turns = turns != F.col("is_void")
     is_negative = F.when(gross != 0, (gross < 0) != turns).otherwise(F.coalesce(quantity < 0, F.lit(False)))
     is_goods = F.col("line_type").isin(*GOODS)
     nothing = F.lit(0).cast("DECIMAL(18,5)")
@@ -260,7 +262,7 @@ def with_voids_netted(lines: DataFrame) -> DataFrame:
 def with_discounts_signed(lines: DataFrame) -> DataFrame:
     """A discount line lowers what it belongs to, whatever sign the till writes.
 
-    It belongs to its parent line, else to the receipt's goods; on returned goods it lowers the refund.
+    It belongs to its parent line, else to the receipt's goods; on returned goods it lowers the refund. A void does the opposite.
     """
     whole = Window.partitionBy("receipt_key", "_file_id")
     is_goods = F.col("line_type").isin(*GOODS) & ~F.col("is_voided")
@@ -268,8 +270,8 @@ def with_discounts_signed(lines: DataFrame) -> DataFrame:
     by_number = F.collect_list(F.struct("line_number", "gross_amount")).over(whole)
     parents = F.filter(by_number, lambda line: line["line_number"] == F.col("parent_line_number"))
     base = F.coalesce(F.try_element_at(parents, F.lit(1))["gross_amount"], goods, F.lit(0))
-    direction = F.when(base < 0, 1).otherwise(-1)
-    is_discount = (F.col("line_type") == "DISCOUNT") & ~F.col("is_void")
+    direction = F.when((base < 0) != F.col("is_void"), 1).otherwise(-1)
+    is_discount = F.col("line_type") == "DISCOUNT"
     return lines.withColumns(
         {
             name: F.when(is_discount, (F.abs(name) * direction).cast("DECIMAL(18,5)")).otherwise(F.col(name))

@@ -45,8 +45,11 @@ def with_consents(source: Source) -> Source:
 
 
 def meanings(consent: Consent) -> dict[str, str]:
-    """What the texts of a column mean. Where nothing is listed, yes and no in any writing; an opt-out turns them."""
-    yes, no = (DENIED, GRANTED) if consent.inverted else (GRANTED, DENIED)
+    """What the texts of a column mean. Where nothing is listed, yes and no in any writing.
+
+    Who has not opted out has declared nothing: that grants only where the mapping says so.
+    """
+    yes, no = (DENIED, GRANTED if consent.granted_unless_opted_out else UNKNOWN) if consent.inverted else (GRANTED, DENIED)
     said: dict[str, str] = {}
     if not (consent.granted or consent.denied):
         said = dict.fromkeys(_writings(YES), yes) | dict.fromkeys(_writings(NO), no)

@@ -308,7 +308,10 @@ def to_cell(field: Field, column: model.Column | None, find: Find, source: model
     if values:
         pairs = [F.lit(item) for pair in values.items() for item in pair]
         mapped = F.try_element_at(F.create_map(*pairs), translated)
-        translated = F.coalesce(mapped, F.when(translated.isin(*values.values()), translated))
+        is_meant = translated.isin(*values.values(), *field.allowed)
+        if field.type == "boolean":
+            is_meant = is_meant | F.lower(translated).isin(*YES, *NO)
+        translated = F.coalesce(mapped, F.when(is_meant, translated))
         is_unknown = translated.isNull()
     elif field.allowed:
         is_unknown = ~translated.isin(*field.allowed)

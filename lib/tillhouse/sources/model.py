@@ -248,7 +248,8 @@ class Xml(StrictModel):
 class Consent(StrictModel):
     """What one column of the export tells of the consent of a person, for one channel and purpose.
 
-    Its texts mean yes or no where nothing is listed; ``inverted``: it is an opt-out, so that yes means denied. Blank is unknown.
+    Its texts mean yes or no where nothing is listed. Blank is unknown. ``inverted``: it is an opt-out, so that yes means denied;
+    no is unknown, unless the mapping says ``granted_unless_opted_out``.
     """
 
     channel: Literal["email", "phone", "sms", "whatsapp", "push", "post", "fax", "any"]
@@ -258,6 +259,7 @@ class Consent(StrictModel):
     denied: tuple[Text, ...] = ()
     unknown: tuple[Text, ...] = ()
     inverted: bool = False
+    granted_unless_opted_out: bool = False
     proof: tuple[Text, ...] = ()
     at: tuple[Text, ...] = ()
 
@@ -265,6 +267,8 @@ class Consent(StrictModel):
     def _fits_together(self) -> Self:
         if self.inverted and (self.granted or self.denied):
             raise ValueError("inverted turns yes and no; where granted or denied are listed they say it themselves")
+        if self.granted_unless_opted_out and not self.inverted:
+            raise ValueError("granted_unless_opted_out says what no means in an opt-out; it goes with inverted: true")
         listed = [text for texts in (self.granted, self.denied, self.unknown) for text in texts]
         twice = sorted({text for text in listed if listed.count(text) > 1})
         if twice:
@@ -389,6 +393,7 @@ class Source(StrictModel):
     depth: Literal["lines", "categories", "totals"] = "lines"
     document: Literal["receipt", "day"] = "receipt"
     sign_rule: Literal["signed", "by_quantity", "by_type"] = "signed"
+    void_rule: Literal["signed", "as_original"] = "signed"
     line_number: Literal["column", "ordinal", "by_content"] = "column"
     registers: Literal["of_branch", "of_chain"] = "of_branch"
     line_rows: tuple[Alternative, ...] = ()
@@ -608,6 +613,8 @@ class Source(StrictModel):
             yield "line_number", "column needs the field line_number; map it or say line_number: ordinal"
         if self.document == "day" and self.depth == "lines":
             yield "document", "day needs depth: categories or totals"
+        if self.void_rule == "as_original" and "is_void" not in columns:
+            yield "void_rule", "as_original needs the field is_void; map it"
         if self.sign_rule == "by_type" and "transaction_type" not in self.columns:
             yield "sign_rule", "by_type needs the field transaction_type; map it under columns"
 
