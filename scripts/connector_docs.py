@@ -25,8 +25,7 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
     "since": (
         Since,
         "Only what has changed. When all pages of a pull are there, the highest `field` of their records is kept and asked for "
-        "by "
-        "the next pull. Records that the API then sends again are known by their content and count once.",
+        "by the next pull. Records that the API then sends again are known by their content and count once.",
     ),
     "limits": (
         Limits,
@@ -50,8 +49,7 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "since": "Only what has changed since the last pull. Without it each pull brings all records.",
         "target": "Path of the files below the landing area: one of JSON lines for each page, each record as the API wrote it. "
         "`{pulled}` stands for the time (UTC) at which the pull began, as 20261122T190000, `{page}` for the number of the file "
-        "in "
-        "it. The `file_pattern` of one source of format `jsonl` must match.",
+        "in it. The `file_pattern` of one source of format `jsonl` must match.",
         "requests_per_second": "Pace; repeated requests count.",
         "timeout_seconds": "Longest time for one answer.",
         "retries": "How often a request is repeated after a timeout, a lost connection or an answer 408, 425, 429, 500, 502, 503 "
@@ -67,8 +65,7 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
     Paging: {
         "style": '`link`: the header `Link` with `rel="next"`. `next_url`: an address at `next` in the page. `cursor`: a text at '
         "`next`, sent as `parameter`. `page` and `offset`: `parameter` counts pages or records, up to a page without records "
-        "or with fewer "
-        "than `size`. `none`: there is one page.",
+        "or with fewer than `size`. `none`: there is one page.",
         "next": "Place of the cursor or address in a page, with dots between names; the last page has none.",
         "parameter": "Parameter of the query (or place in `body`) that names the page.",
         "first": "Number of the first page or record: 1 for `page`, 0 for `offset` if nothing is said.",
@@ -94,8 +91,7 @@ INTRODUCTION = (
     "# Pulling from an API",
     "`tillhouse pull NAME` brings the pages of an API into the landing area as files; from there on they are exports like any "
     "other, with a [mapping](sources.md) of their own. A connector is one YAML file, without code; `conf/library/connectors/` "
-    "has "
-    "some to copy. An unknown, missing or mistyped key is an error that names file, key and what is allowed. What happens when "
+    "has some to copy. An unknown, missing or mistyped key is an error that names file, key and what is allowed. What happens when "
     "something fails is in [operations](operations.md#pulling-from-apis).",
     "To connect an API that nobody has connected yet:",
     "1. write `conf/connectors/<connector>.yml`: `url`, where the credential is, where the records are in a page, how pages "

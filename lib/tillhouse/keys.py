@@ -14,13 +14,15 @@ from pyspark.sql.types import ArrayType
 
 
 def surrogate_key(*natural: Column | str) -> Column:
-    """128-bit hash of the length-prefixed natural key; NULL differs from empty, and ('a', 'bc') from ('ab', 'c')."""
-    columns = [F.col(part) if isinstance(part, str) else part for part in natural]
-    parts = [
-        F.coalesce(F.concat(F.length(text).cast("string"), F.lit(":"), text), F.lit("-"))
-        for text in (column.cast("string") for column in columns)
-    ]
-    return F.md5(F.concat(*parts))
+    """128-bit hash of the natural key as one text."""
+    return F.md5(as_one_text(*natural))
+
+
+def as_one_text(*columns: Column | str) -> Column:
+    """Values with their lengths before them; NULL differs from empty, and ('a', 'bc') from ('ab', 'c')."""
+    values = [F.col(column) if isinstance(column, str) else column for column in columns]
+    texts = [value.cast("string") for value in values]
+    return F.concat(*(F.coalesce(F.concat(F.length(text).cast("string"), F.lit(":"), text), F.lit("-")) for text in texts))
 
 
 def content_hash(*columns: Column | str) -> Column:

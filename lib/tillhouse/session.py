@@ -15,7 +15,12 @@ from tillhouse.errors import TillhouseError
 # A mapping becomes one large generated method. Above 8,000 bytes the JVM would interpret it for good, at half the speed.
 JVM_OPTIONS = "-XX:-DontCompileHugeMethods -XX:+UseParallelGC"
 
+# Spark would take pages of 64 MB from a driver of 4 GB, for each sort, aggregate and broadcast of a handful of rows: a run that
+# joins many small tables spends its time on clearing memory. A task may hold 8,192 pages, so that 4 MB are enough for any.
+DEFAULTS = {"spark.buffer.pageSize": "4m"}
+
 LOCAL_DEFAULTS = {
+    **DEFAULTS,
     "spark.master": "local[*]",
     "spark.driver.memory": "4g",
     "spark.driver.extraJavaOptions": JVM_OPTIONS,
@@ -24,6 +29,7 @@ LOCAL_DEFAULTS = {
 }
 
 SUBMITTED_DEFAULTS = {
+    **DEFAULTS,
     "spark.executor.extraJavaOptions": JVM_OPTIONS,
     # An executor that was alone for a moment would hold for a minute the only copy of what is to be kept twice.
     "spark.storage.cachedPeersTtl": "0",

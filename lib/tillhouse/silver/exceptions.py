@@ -21,6 +21,13 @@ FOUND_COLUMNS = (
     "exception_id", "rule", "severity", "source", "entity", "record_key", "branch_id", "business_date", "amount", "currency",
     "context", "_scope",
 )  # fmt: skip
+_KNOWN = {
+    "branch_id": "string",
+    "business_date": "date",
+    "amount": "DECIMAL(18,2)",
+    "currency": "string",
+    "_scope": "string",
+}
 BRANCH_UNKNOWN = "branch_unknown"
 PRODUCT_UNKNOWN, CONFLICTING, REGISTER = "product_unknown", "conflicting_versions", "register_in_two_branches"
 DELIVERY = "delivery"
@@ -60,7 +67,7 @@ def of_lines(lines: DataFrame) -> DataFrame:
     first_error = F.array_position(F.transform(VIOLATIONS, lambda v: v["severity"]), "error") - 1
     counts_amount = (first_error == F.col("_position")) | (F.col("_violation.severity") == "warning")
     found = exploded.select(
-        *_identity("source", "entity", "record_key"),
+        *_identity(),
         "branch_id",
         "business_date",
         F.when(counts_amount, F.col("gross_amount")).alias("amount"),
@@ -91,18 +98,9 @@ def of_records(records: DataFrame, entity: str, key: str, scope: str | None = No
     exploded = records.withColumn("_violation", F.explode(VIOLATIONS)).withColumns(
         {"entity": F.lit(entity), "record_key": F.coalesce(key, F.concat_ws("#", "_file", "_row"))}
     )
-    has_branch = entity != "product" and "branch_id" in records.columns
-    branch = F.col("branch_id") if has_branch else F.lit(None).cast("string")
-    found = exploded.select(
-        *_identity("source", "entity", "record_key"),
-        branch.alias("branch_id"),
-        F.lit(None).cast("date").alias("business_date"),
-        F.lit(None).cast("DECIMAL(18,2)").alias("amount"),
-        F.lit(None).cast("string").alias("currency"),
-        _context(file=F.col("_file"), row=F.col("_row"), field=F.col("_violation.field"), value=F.col("_violation.value")),
-        (F.col(scope) if scope else F.lit(None).cast("string")).alias("_scope"),
-    )
-    return found.dropDuplicates(["exception_id"])
+    known = {"branch_id": "branch_id"} if entity != "product" and "branch_id" in records.columns else {}
+    context = _context(file=F.col("_file"), row=F.col("_row"), field=F.col("_violation.field"), value=F.col("_violation.value"))
+    return _told(exploded, context, **known, _scope=scope).dropDuplicates(["exception_id"])
 
 
 def of_conflicts(records: DataFrame, entity: str, key: str) -> DataFrame:
@@ -154,16 +152,8 @@ def newest_of_paths(ledger: DataFrame) -> DataFrame:
 
 
 def _of_files(judged: DataFrame) -> DataFrame:
-    judged = judged.withColumn("entity", F.lit("file"))
-    return judged.select(
-        *_identity("source", "entity", "record_key"),
-        F.lit(None).cast("string").alias("branch_id"),
-        F.lit(None).cast("date").alias("business_date"),
-        F.lit(None).cast("DECIMAL(18,2)").alias("amount"),
-        F.lit(None).cast("string").alias("currency"),
-        _context(file=F.col("_path"), value=F.col("_value"), reason=F.col("_reason")),
-        F.lit(None).cast("string").alias("_scope"),
-    )
+    context = _context(file=F.col("_path"), value=F.col("_value"), reason=F.col("_reason"))
+    return _told(judged.withColumn("entity", F.lit("file")), context)
 
 
 def of_versions(versions: DataFrame, receipts: DataFrame) -> DataFrame:
@@ -204,15 +194,9 @@ def of_receipts(
             "record_key": F.concat_ws("/", *(F.coalesce(F.col(name).cast("string"), F.lit("-")) for name in parts)),
         }
     )
-    return judged.select(
-        *_identity("source", "entity", "record_key"),
-        "branch_id",
-        "business_date",
-        amount.cast("DECIMAL(18,2)").alias("amount"),
-        "currency",
-        _context(file=F.col("_file"), row=F.col("_row"), field=F.lit(field), value=value),
-        F.col(scope).alias("_scope"),
-    )
+    context = _context(file=F.col("_file"), row=F.col("_row"), field=F.lit(field), value=value)
+    known = {name: name for name in ("branch_id", "business_date", "currency")}
+    return _told(judged, context, **known, amount=amount, _scope=scope)
 
 
 def of_products(lines: DataFrame, products: DataFrame) -> DataFrame:
@@ -230,21 +214,12 @@ def of_products(lines: DataFrame, products: DataFrame) -> DataFrame:
 
 def to_found(rows: DataFrame, entity: str, field: str) -> DataFrame:
     """Warnings from rows that name their rule, record_key, value, _file and _row, and what else is known of them."""
-    unknown = {
-        "source": "string",
-        "branch_id": "string",
-        "business_date": "date",
-        "amount": "DECIMAL(18,2)",
-        "currency": "string",
-    }
-    missing = {name: F.lit(None).cast(kind) for name, kind in {**unknown, "_scope": "string"}.items() if name not in rows.columns}
-    told = rows.withColumns({"_violation": _violation(F.col("rule"), "warning", field), "entity": F.lit(entity), **missing})
-    return told.select(
-        *_identity("source", "entity", "record_key"),
-        *(name for name in unknown if name != "source"),
-        _context(file=F.col("_file"), row=F.col("_row"), field=F.lit(field), value=F.col("value")),
-        "_scope",
+    source = F.col("source") if "source" in rows.columns else F.lit(None).cast("string")
+    judged = rows.withColumns(
+        {"_violation": _violation(F.col("rule"), "warning", field), "entity": F.lit(entity), "source": source}
     )
+    context = _context(file=F.col("_file"), row=F.col("_row"), field=F.lit(field), value=F.col("value"))
+    return _told(judged, context, **{name: name for name in _KNOWN if name in rows.columns})
 
 
 def of_registers(receipts: DataFrame) -> DataFrame:
@@ -257,23 +232,15 @@ def of_registers(receipts: DataFrame) -> DataFrame:
     )  # fmt: skip
     several = sold.withColumn("_branches", F.array_sort(F.collect_set("branch_id").over(till))).where("size(_branches) > 1")
     others = F.array_join(F.array_remove("_branches", F.col("branch_id")), ", ")
-    judged = several.withColumns(
+    told = several.withColumns(
         {
-            "_violation": _violation(F.lit(REGISTER), "warning", "register_id"),
-            "entity": F.lit("register"),
+            "rule": F.lit(REGISTER),
             "record_key": F.concat_ws("/", "branch_id", "register_id", F.col("business_date").cast("string")),
+            "value": F.concat(F.col("register_id"), F.lit(" also in "), others),
+            "_scope": register_day(),
         }
     )
-    value = F.concat(F.col("register_id"), F.lit(" also in "), others)
-    return judged.select(
-        *_identity("source", "entity", "record_key"),
-        "branch_id",
-        "business_date",
-        "amount",
-        "currency",
-        _context(file=F.col("_first._file"), row=F.col("_first._row"), field=F.lit("register_id"), value=value),
-        register_day().alias("_scope"),
-    )
+    return to_found(told.select("*", "_first.*"), "register", "register_id")
 
 
 def register_day() -> Column:
@@ -319,31 +286,32 @@ def of_deliveries(deliveries: DataFrame, by_branch: Collection[str]) -> DataFram
             "record_key": F.concat_ws("/", F.coalesce("_branch", F.lit("all branches")), F.col("_start").cast("string")),
         }
     )
-    return judged.select(
-        *_identity("source", "entity", "record_key"),
-        F.col("_branch").alias("branch_id"),
-        F.col("_start").alias("business_date"),
-        F.lit(None).cast("DECIMAL(18,2)").alias("amount"),
-        F.lit(None).cast("string").alias("currency"),
-        _context(value=F.col("_value"), branches=F.col("_branches"), expected_by=F.col("_due_at").cast("string")),
-        F.lit(None).cast("string").alias("_scope"),
-    )
+    context = _context(value=F.col("_value"), branches=F.col("_branches"), expected_by=F.col("_due_at").cast("string"))
+    return _told(judged, context, branch_id="_branch", business_date="_start")
+
+
+def _told(judged: DataFrame, context: Column, **known: Column | str | None) -> DataFrame:
+    """Exceptions from rows with their ``_violation``, source, entity and record_key, and what else is ``known`` of them."""
+
+    def value(name: str) -> Column:
+        given = known.get(name)
+        return F.lit(given) if given is None else F.col(given) if isinstance(given, str) else given
+
+    return judged.select(*_identity(), *(value(name).cast(kind).alias(name) for name, kind in _KNOWN.items()), context)
 
 
 def _violation(rule: Column, severity: Column | str, field: str) -> Column:
     return F.struct(rule.alias("rule"), F.lit(severity).alias("severity"), F.lit(field).alias("field"))
 
 
-def _identity(source: str, entity: str, record_key: str) -> list[Column]:
+def _identity() -> list[Column]:
     """The same fault in tomorrow's file is the same exception: its id leaves out the place."""
     rule = F.col("_violation.rule")
     return [
-        surrogate_key(rule, source, entity, record_key, "_violation.field").alias("exception_id"),
+        surrogate_key(rule, "source", "entity", "record_key", "_violation.field").alias("exception_id"),
         rule.alias("rule"),
         F.col("_violation.severity").alias("severity"),
-        F.col(source).alias("source"),
-        F.col(entity).alias("entity"),
-        F.col(record_key).alias("record_key"),
+        *(F.col(name) for name in ("source", "entity", "record_key")),
     ]
 
 

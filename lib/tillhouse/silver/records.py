@@ -8,7 +8,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from tillhouse.keys import content_hash, surrogate_key, with_tokens
+from tillhouse.keys import as_one_text, content_hash, surrogate_key, with_tokens
 from tillhouse.quality.rules import REJECTED, VIOLATION_TYPE, VIOLATIONS, Finding, with_violations
 from tillhouse.silver.identifiers import READINGS, one_form
 from tillhouse.sources.consents import consent_fields, with_consents
@@ -18,7 +18,7 @@ from tillhouse.sources.mapping import map_records, masked
 from tillhouse.sources.model import Source
 from tillhouse.tables.entities import RECORD_VERSION
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 PARTY = "party"
 # What names somebody in a record about them, in the order of silver.party.
 _NAMING = ("customer_number", "card_number", "email", "phone")
@@ -33,7 +33,7 @@ def to_records(bronze: DataFrame, source: Source, entity: Entity, token_key: byt
         {"source": F.lit(source.name), "is_deletion": F.coalesce("is_deleted", F.lit(False))}
         | {name: F.coalesce(name, F.lit(value)) for name, value in entity.defaults.items()}
     )
-    identified = mapped.transform(_with_identifiers, source, entity, [field.name for field in fields], token_key)
+    identified = mapped.transform(_with_identifiers, source, entity, fields, token_key)
     keyed = identified.transform(_with_keys, entity)
     found = [*found, *_unread(source, entity), *(_of_contacts() if entity.name == CONTACT else [])]
     judged = with_violations(keyed, (), found).transform(_without_faults_of_deletions)
@@ -52,16 +52,15 @@ def token_columns(entity: Entity) -> list[str]:
     return [f"{field.name}_token" for field in entity.fields if field.identifier]
 
 
-def _with_identifiers(records: DataFrame, source: Source, entity: Entity, names: Sequence[str], token_key: bytes) -> DataFrame:
+def _with_identifiers(records: DataFrame, source: Source, entity: Entity, fields: Sequence[Field], token_key: bytes) -> DataFrame:
     """Add a token for each identifier, and a hash of all content, which is keyed where that is personal."""
     mapped = {field.name: field for field in entity.fields if field.identifier and field.name in source.columns}
     country = F.col("country") if entity.name == CONTACT else F.lit(None).cast("string")
     region = F.when(country.rlike("^[A-Z]{2}$"), country).otherwise(F.lit(source.phone_region))
-    content = [F.col(name) for name in names]
     if not entity.personal:
-        return records.withColumn("content_hash", F.hex(content_hash(*content)))
+        return records.withColumn("content_hash", F.hex(content_hash(*(field.name for field in fields))))
     forms = {f"_form_{name}": _form(field, region) for name, field in mapped.items()}
-    text = F.to_json(F.struct(*content), {"timeZone": "UTC"})
+    text = as_one_text(*(_as_text(field) for field in fields))
     kinds = {f"_form_{name}": str(field.identifier) for name, field in mapped.items()} | {"_content": "content"}
     formed = with_tokens(records.withColumns({**forms, "_content": text}), kinds, token_key, READINGS)
     tokens = {
@@ -104,10 +103,17 @@ def shown_key(entity: Entity, key: Column) -> Column:
 
 
 def _key_part(field: Field) -> Column:
-    if field.identifier:
-        return F.col(f"{field.name}_token")
-    # An instant as text would depend on the session's time zone.
-    return F.unix_micros(field.name).cast("string") if field.type == "instant" else F.col(field.name).cast("string")
+    return F.col(f"{field.name}_token") if field.identifier else _as_text(field)
+
+
+def _as_text(field: Field) -> Column:
+    """The value as text, the same in each session: an instant would depend on its time zone, several texts on its engine."""
+    match field.type:
+        case "instant":
+            return F.unix_micros(field.name).cast("string")
+        case "texts":
+            return F.array_join(F.transform(field.name, lambda text: as_one_text(text)), "")  # noqa: PLW0108 - Spark counts arguments
+    return F.col(field.name).cast("string")
 
 
 def _party_key() -> Column:
