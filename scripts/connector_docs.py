@@ -91,8 +91,8 @@ INTRODUCTION = (
     "# Pulling from an API",
     "`tillhouse pull NAME` brings the pages of an API into the landing area as files; from there on they are exports like any "
     "other, with a [mapping](sources.md) of their own. A connector is one YAML file, without code; `conf/library/connectors/` "
-    "has some to copy. An unknown, missing or mistyped key is an error that names file, key and what is allowed. What happens when "
-    "something fails is in [operations](operations.md#pulling-from-apis).",
+    "has some to copy. An unknown, missing or mistyped key is an error that names file, key and what is allowed. What happens "
+    "when something fails is in [operations](operations.md#pulling-from-apis).",
     "To connect an API that nobody has connected yet:",
     "1. write `conf/connectors/<connector>.yml`: `url`, where the credential is, where the records are in a page, how pages "
     "follow each other; and put the credential there;\n"
