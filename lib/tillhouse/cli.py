@@ -25,6 +25,7 @@ from tillhouse.pull import command as pull_command
 from tillhouse.pull.client import Clock
 from tillhouse.session import open_light_session, open_session
 from tillhouse.sources import profile
+from tillhouse.sources.entities import FIELDS
 from tillhouse.sources.model import Source
 from tillhouse.store import Store, quoted
 from tillhouse.tables import silver
@@ -60,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     look = source.add_parser("profile", help="what an export is, and a mapping for it")
     look.add_argument("file", type=Path, help="one file of the export")
     look.add_argument("--library", type=Path, default=Path("conf/library"), help="folder of the shipped mappings (conf/library)")
+    look.add_argument(
+        "--kind", choices=FIELDS, metavar="KIND", help="kind of record, where the guess is wrong: " + ", ".join(FIELDS)
+    )
     _add_check(source.add_parser("check", help="what a run would make of a file, without a lake"))
     _add_lake_arguments(commands.add_parser("maintain", help="join small files, delete what no promised version needs"))
     _add_lake_arguments(commands.add_parser("upgrade", help="bring the lake of an older release forward to this one"))
@@ -406,7 +410,7 @@ def _profile(given: argparse.Namespace) -> int:
         content = given.file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{given.file}: cannot be read: {error.strerror}") from None
-    found = profile.profile(content, given.file.name, library)
+    found = profile.profile(content, given.file.name, library, given.kind)
     _say(profile.as_text(found).rstrip())
     return 1 if found.missing else 0
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.sources.mappings import source
 from tillhouse.errors import ConfigError
-from tillhouse.sources import policy
+from tillhouse.sources import policy, written
 from tillhouse.sources.model import Csv, Locale
 from tillhouse.sources.policy import Check, ControlFile, DelayLimits, ShareLimits, Trailer
 
@@ -69,7 +69,7 @@ def test_a_control_file_is_no_file_of_its_source() -> None:
 )
 def test_a_stated_total_is_read_by_the_locale(text: str, number: str | None) -> None:
     expected = None if number is None else Decimal(number)
-    assert policy.to_number(text, Locale(decimal=",", grouping=".", strip=("€",))) == expected
+    assert written.to_number(text, Locale(decimal=",", grouping=".", strip=("€",))) == expected
 
 
 def test_a_file_that_does_not_hold_what_it_states_exceeds_the_limit_once() -> None:

@@ -1,4 +1,4 @@
-"""What ``tillhouse source profile`` makes of exports: those that are known, and ten that it has never seen."""
+"""What ``tillhouse source profile`` says of exports of systems for which a mapping is shipped, and how it says it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.library.exports import GERMAN, dsfinvk, parquet, workbook
+from tests.library.exports import GERMAN, dsfinvk, dynamics, parquet, workbook
 from tillhouse import cli
 from tillhouse.config import read_model, to_model
 from tillhouse.errors import TillhouseError
@@ -20,127 +20,80 @@ from tillhouse.sources.readers import read_records
 
 LANDING = ROOT / "tests" / "library" / "landing"
 LIBRARY = [read_model(Source, path) for path in sorted((ROOT / "conf" / "library").glob("*.yml"))]
-KNOWN = {
-    "category_totals": "category_totals",
-    "poslog": "poslog",
-    "sumup": "sumup_sales",
-    "erp_de": "erp_receipts_de",
-    "shopify": "shopify_orders",
-    "shopify_api": "shopify_orders_api",
-    "square_api": "square_orders_api",
-    "odoo": "odoo_pos",
-    "odoo_json": "odoo_pos_json",
-    "receipt_totals": "receipt_totals",
-    "receipts_jsonl": "receipts_jsonl",
-    "receipts_tsv": "receipts_tsv",
-    "sumup_transactions": "sumup_transactions",
+BRANCHES = LANDING / "branches" / "branches.csv"  # written by hand for the tests, of no system
+MADE = {
+    "dsfinvk/dresden.zip": lambda: dsfinvk(("K-DD-1", "2025-10-25T20:05:00", "1.204"), GERMAN),
+    "erp_xlsx/bons_20251026T0500.xlsx": workbook,
+    "receipts_parquet/day_20260330T0500.parquet": parquet,
+    "dynamics/contacts_20261001T0600.xlsx": dynamics,
 }
-SQUARE = {"items": "square_items", "transactions": "square_transactions"}
+EXPORTS = {str(path.relative_to(LANDING)): path.read_bytes for path in sorted(LANDING.rglob("*.*")) if path != BRANCHES} | MADE
 
-# A file that nobody has mapped, with what its columns are; amounts and times are written differently in each.
-UNKNOWN = {
-    "german": (
-        "Filialnr;Kassennr;Belegnr;Belegdatum;Uhrzeit;Pos;Artikelnummer;Stück;Bruttobetrag\n"
-        "12;1;4711;31.01.2025;09:05;1;A1;2;1.234,50\n12;1;4711;31.01.2025;09:05;2;A2;1;0,99\n",
-        {"branch_id": "Filialnr", "receipt_id": "Belegnr", "started_at": "Belegdatum Uhrzeit", "gross_amount": "Bruttobetrag"},
-    ),
-    "english": (
-        "store,till,receipt no,sold at,line,sku,qty,line total\n"
-        "S1,2,77,2025-01-31 09:05:00,1,A1,2,12.50\nS1,2,77,2025-01-31 09:05:00,2,A2,1,0.99\n",
-        {"branch_id": "store", "receipt_id": "receipt_no", "started_at": "sold_at", "gross_amount": "line_total"},
-    ),
-    "tabs": (
-        "Markt\tBonnummer\tDatum\tZeit\tArtNr\tMenge\tUmsatz\n3\t9\t31.01.25\t0905\tA1\t1\t5,00\n3\t10\t31.01.25\t0910\tA1\t-1\t-5,00\n",
-        {"branch_id": "Markt", "receipt_id": "Bonnummer", "started_at": "Datum Zeit", "gross_amount": "Umsatz"},
-    ),
-    "american": (
-        "Location,Transaction ID,Date,Time,Item,Quantity,Amount\n"
-        "Main,T1,01/31/2025,09:05 AM,Tea,1,3.00\nMain,T2,12/25/2025,01:10 PM,Tea,1,3.00\n",
-        {"branch_id": "Location", "receipt_id": "Transaction_ID", "started_at": "Date Time", "gross_amount": "Amount"},
-    ),
-    "title and totals": (
-        "Umsatzliste Januar;;;;\n"
-        "Filiale;Bon-Nr.;Datum;Artikel-Nr.;Betrag\n1;1;31.01.2025;A1;2,50\n1;2;31.01.2025;A1;2,50\nSumme;;;;5,00\n",
-        {"branch_id": "Filiale", "receipt_id": "Bon-Nr", "business_date": "Datum", "gross_amount": "Betrag"},
-    ),
-    "other order": (
-        "Betrag|Menge|Datum/Uhrzeit|Beleg|Haus\n2,50|1|31.01.2025 09:05:10|B7|H1\n3,50|1|31.01.2025 10:05:10|B8|H2\n",
-        {"branch_id": "Haus", "receipt_id": "Beleg", "started_at": "Datum/Uhrzeit", "gross_amount": "Betrag"},
-    ),
-    "iso with offset": (
-        "branch,order id,created_at,product code,units,gross amount\n"
-        "B,1,2025-01-31T09:05:00+01:00,A,1,1.00\nB,2,2025-01-31T09:06:00Z,A,1,1.00\n",
-        {"branch_id": "branch", "receipt_id": "order_id", "started_at": "created_at", "gross_amount": "gross_amount"},
-    ),
-    "trailing minus": (
-        "Laden;Bon;Buchungstag;EAN;Anzahl;Wert\n1;5;20250131;4006390000017;1;4,82-\n1;6;20250131;4006390000017;1;4,82\n",
-        {"branch_id": "Laden", "receipt_id": "Bon", "business_date": "Buchungstag", "gross_amount": "Wert"},
-    ),
-    "misspelt": (
-        "Filale;Kasse;Bonumer;Datum;Bruto\n1;1;5;31.01.2025;4,82\n1;1;6;31.01.2025;4,99\n",
-        {"branch_id": "Filale", "receipt_id": "Bonumer", "business_date": "Datum", "gross_amount": "Bruto"},
-    ),
-    "json": (
-        '{"shop": "B1", "ticket": "7", "timestamp": "2025-01-31T09:05:00Z", "amount": 2.5, "sku": "A"}\n'
-        '{"shop": "B1", "ticket": "8", "timestamp": "2025-01-31T09:06:00Z", "amount": 3.25, "sku": "A"}\n',
-        {"branch_id": "shop", "receipt_id": "ticket", "started_at": "timestamp", "gross_amount": "amount"},
-    ),
+
+def mapping_of(path: str) -> Source:
+    """The shipped mapping that a run would read the file with."""
+    [source] = [source for source in LIBRARY if source.match_path(path) is not None]
+    return source
+
+
+def written_as(content: bytes, source: Source, delimiter: str) -> bytes:
+    """A text table with its columns from the last to the first, with another delimiter and without what stands above it."""
+    records = read_records(content, source)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter=delimiter)
+    writer.writerow(reversed(records.columns))
+    writer.writerows(reversed(row) for row in zip(*(column.to_pylist() for column in records.table.columns), strict=True))
+    return buffer.getvalue().encode("utf-8")
+
+
+@pytest.mark.parametrize("path", EXPORTS)
+def test_every_export_of_a_known_system_is_recognised_by_what_it_holds(path: str) -> None:
+    found = profile.profile(EXPORTS[path](), "export", LIBRARY)
+    assert (found.known_as, found.known and found.known.changes) == (mapping_of(path).name, {})
+
+
+@pytest.mark.parametrize("path", [path for path in EXPORTS if path.endswith((".csv", ".tsv"))])
+def test_a_known_export_is_recognised_in_other_order_and_with_another_delimiter(path: str) -> None:
+    """As another version of the system writes it, or a spreadsheet through which it went; what to change is said."""
+    source = mapping_of(path)
+    delimiter = "|" if source.csv.delimiter == ";" else ";"
+    content = written_as(EXPORTS[path](), source, delimiter)
+    found = profile.profile(content, "export", LIBRARY)
+    assert found.known is not None
+    assert found.known_as == source.name
+    changed = source.model_copy(update=found.known.changes)
+    assert changed.csv.delimiter == delimiter
+    assert len(read_records(content, changed).rows) == len(read_records(EXPORTS[path](), source).rows)
+
+
+def test_a_known_export_whose_numbers_and_days_are_written_otherwise_is_recognised_with_what_to_change() -> None:
+    text = "Filiale;Kasse;Bonnr;Datum;Uhrzeit;EAN;Artikel;Menge;Betrag\n1;1;7;2025-10-25;14:05;;Gouda;1.5;1'204.82\n"
+    found = profile.profile(text.encode(), "bons.csv", LIBRARY)
+    assert found.known is not None
+    assert found.known_as == "erp_receipts_de"
+    changed = to_model(Source, yaml.safe_load(profile.as_text(found)) | BARE, "the copy")
+    assert (changed.locale.decimal, changed.locale.grouping, changed.csv.skip_rows) == (".", "'", 0)
+    assert "yyyy-MM-dd HH:mm" in changed.date_formats
+
+
+BARE = {
+    "source": "x", "entity": "receipt", "description": "x", "owner": "x", "format": "csv", "file_pattern": "x/*",
+    "line_number": "ordinal",
+    "columns": {name: {"aliases": [name]} for name in ("branch_id", "receipt_id", "started_at", "gross_amount")},
 }  # fmt: skip
 
 
-def is_of_receipts(path: Path) -> bool:
-    """Profile proposes mappings of receipts; it does not know contacts and other kinds of records yet."""
-    system = path.relative_to(LANDING).parts[0]
-    return system in {*KNOWN, "square"} and not path.name.startswith("customers_export")
+def test_files_that_share_a_few_common_names_with_a_shipped_mapping_are_not_taken_for_it() -> None:
+    for text in ("Email,First Name,Last Name\na@example.com,Ann,Archer\n", "id,type,value\n1,a,2\n"):
+        assert profile.profile(text.encode(), "x.csv", LIBRARY).known_as is None
 
 
-@pytest.mark.parametrize("path", sorted(p for p in LANDING.rglob("*.*") if is_of_receipts(p)), ids=lambda path: path.name)
-def test_an_export_of_a_known_system_is_recognised(path: Path) -> None:
-    system = path.relative_to(LANDING).parts[0]
-    found = profile.profile(path.read_bytes(), path.name, LIBRARY)
-    assert found.known_as == (SQUARE[path.name.split("-")[0]] if system == "square" else KNOWN[system])
-
-
-def test_a_tax_export_a_workbook_and_a_parquet_file_are_recognised() -> None:
-    content = dsfinvk(("K-DD-1", "2025-10-25T20:05:00", "1.204"), GERMAN)
-    assert profile.profile(content, "kasse.zip", LIBRARY).known_as == "dsfinvk"
-    assert profile.profile(workbook(), "bons.xlsx", LIBRARY).known_as == "erp_receipts_xlsx"
-    assert profile.profile(parquet(), "day.parquet", LIBRARY).known_as == "receipts_parquet"
-
-
-@pytest.mark.parametrize(
-    "path",
-    sorted(p for p in LANDING.rglob("*.*") if p.suffix in (".csv", ".tsv") and is_of_receipts(p)),
-    ids=lambda path: path.name,
-)
-def test_a_shipped_mapping_is_recognised_in_whatever_order_its_columns_come(path: Path) -> None:
-    """Columns from the last to the first, as another version of the system might write them."""
-    if "branches" in path.parts:
-        return
-    first = profile.profile(path.read_bytes(), path.name, LIBRARY)
-    [known] = [source for source in LIBRARY if source.name == first.known_as]
-    records = read_records(path.read_bytes(), known.model_copy(update={"csv": known.csv}))
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, delimiter=known.csv.delimiter)
-    writer.writerows([["title"]] * known.csv.skip_rows)
-    writer.writerow(reversed(records.columns))
-    writer.writerows(reversed(row) for row in zip(*(column.to_pylist() for column in records.table.columns), strict=True))
-    again = profile.profile(buffer.getvalue().encode(known.encoding), path.name, LIBRARY)
-    assert again.known_as == first.known_as
-
-
-@pytest.mark.parametrize("name", UNKNOWN)
-@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
-def test_a_mapping_is_proposed_for_what_nobody_has_mapped_and_it_reads_the_file(name: str, encoding: str) -> None:
-    text, expected = UNKNOWN[name]
-    content = text.encode(encoding)
-    found = profile.profile(content, f"{name}.csv")
-    columns = found.mapping["columns"]
-    proposed = {field: " ".join(columns[field].get("aliases") or columns[field]["join"]) for field in expected}
-    assert (proposed, found.missing) == (expected, [])
-    source = to_model(Source, yaml.safe_load(profile.as_text(found)), "proposal")
-    records = read_records(content, source)
-    assert (len(records.rows), records.broken) == (2, [])
+def test_the_branches_of_a_chain_are_a_kind_of_record_too() -> None:
+    found = profile.profile(BRANCHES.read_bytes(), BRANCHES.name, LIBRARY)
+    assert (found.known_as, found.kinds[0].kind, found.missing) == (None, "branch", [])
+    assert found.mapping["columns"] == {
+        "branch_id": {"aliases": ["Filiale"]}, "time_zone": {"aliases": ["Zeitzone"]}, "currency": {"aliases": ["Waehrung"]},
+    }  # fmt: skip
 
 
 def test_a_damaged_value_does_not_hide_how_the_others_are_written() -> None:

@@ -16,6 +16,7 @@ from tillhouse.sources.consents import NO, YES
 from tillhouse.sources.fields import LINE_FIELDS, RECEIPT_FIELDS, Field
 from tillhouse.sources.records import column_key
 from tillhouse.sources.time_zones import RAILS, iana_zones
+from tillhouse.sources.written import GROUPING_MARKS, ISO_DAY, ISO_TIME, OFFSET, number_pattern
 from tillhouse.tables.bronze import BROKEN
 
 _CONTENT = ("line_type", "product_ref", "gtin", "category_ref", "quantity", "gross_amount", "discount_amount")
@@ -29,19 +30,13 @@ SPARK_TYPES = {
 # Where a name of the export is found in a record: its text, or None if no delivery has ever had it.
 Find = Callable[[str], Column | None]
 
-_ISO_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_ISO_TIME = "[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?"
-_OFFSET = " ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _ZONE_LETTERS = set("XxZV")
 # Between several texts of one field; no cell holds it.
 _BETWEEN = "\u001f"
 _UNKNOWN_ZONE = "_unknown_zone"
 # Regular expressions are of the kind that Java and other engines read alike: no look-around, no back-reference, and \z for the
 # end of a text, since Java's $ also stands before a last line break.
-# Blanks around and inside numbers, those included that do not break a line.
-_BLANK = r"[ \t\u00a0\u202f]"
 _BREAK = r"(?:\r\n?|\n)?"  # at the end of a quoted cell
-_GROUPING_MARKS = {"": "", ".": ".", ",": ",", "'": "'\u2019", " ": " \u00a0\u202f"}
 
 
 @dataclass(frozen=True)
@@ -404,20 +399,12 @@ def _typed(text: Column, field: Field, source: model.Source, zone: Column) -> Co
 
 
 def number(text: Column, locale: model.Locale) -> Column:
-    """The number in a text as plain digits with a dot, NULL if it is not written as the locale says.
-
-    A minus may stand before or behind, or be written as parentheses; grouping marks stand only where thousands are. What
-    may stand beside the number (``strip``) may not stand inside of it: 12€50 is not 1250.
-    """
-    grouping = _GROUPING_MARKS[locale.grouping]
+    """The number in a text as plain digits with a dot, NULL if it is not written as the locale says."""
+    written = rf"^{number_pattern(locale)}{_BREAK}\z"
     decimal = rf"[{locale.decimal}]"
-    whole = rf"(?:[0-9]{{1,3}}(?:[{grouping}][0-9]{{3}})+|[0-9]+)" if grouping else "[0-9]+"
-    marks = "|".join(re.escape(mark.strip()) for mark in locale.strip)
-    beside = rf"{_BLANK}*+(?:(?:{marks}){_BLANK}*+)?" if marks else rf"{_BLANK}*+"
-    written = rf"^{beside}([+(-]?){beside}({whole}(?:{decimal}[0-9]+)?|{decimal}[0-9]+){beside}([)-]?){beside}{_BREAK}\z"
     before, digits, behind = (F.regexp_extract(text, written, group) for group in (1, 2, 3))
     sign = F.concat(before, behind)
-    unsigned = F.nullif(F.translate(digits, locale.decimal + grouping, "."), F.lit(""))
+    unsigned = F.nullif(F.translate(digits, locale.decimal + GROUPING_MARKS[locale.grouping], "."), F.lit(""))
     plain = F.replace(text, F.lit(locale.decimal), F.lit(".")) if locale.decimal != "." else text
     return (
         F.when(text.rlike(rf"^-?[0-9]+({decimal}[0-9]+)?\z"), plain)
@@ -431,8 +418,8 @@ def instant(text: Column, formats: Sequence[str], zone: Column) -> Column:
     readings = []
     for pattern in formats:
         if pattern == "iso":
-            with_offset = F.when(text.rlike(rf"^{_ISO_DAY}{_ISO_TIME}{_OFFSET}\z"), text)
-            full = with_offset.when(text.rlike(rf"^{_ISO_DAY}{_ISO_TIME}\z"), F.concat(text, F.lit(" "), zone))
+            with_offset = F.when(text.rlike(rf"^{ISO_DAY}{ISO_TIME}{OFFSET}\z"), text)
+            full = with_offset.when(text.rlike(rf"^{ISO_DAY}{ISO_TIME}\z"), F.concat(text, F.lit(" "), zone))
             readings.append(full.try_cast("timestamp"))
         elif _has_zone(pattern):
             readings.append(F.try_to_timestamp(text, F.lit(pattern)))
@@ -450,14 +437,14 @@ def is_naive(text: Column, formats: Sequence[str]) -> Column:
     """Whether a written time names no offset."""
     if all(_has_zone(pattern) for pattern in formats if pattern != "iso") and "iso" not in formats:
         return F.lit(False)
-    return ~text.rlike(rf"[0-9]:[0-9]{{2}}[0-9:.]*{_OFFSET}\z")
+    return ~text.rlike(rf"[0-9]:[0-9]{{2}}[0-9:.]*{OFFSET}\z")
 
 
 def _date(text: Column, formats: Sequence[str]) -> Column:
     """The day as it is written; an offset behind it does not move it."""
     return F.coalesce(
         *(
-            F.when(text.rlike(rf"^{_ISO_DAY}({_ISO_TIME}({_OFFSET})?)?\z"), F.left(text, F.lit(10))).try_cast("date")
+            F.when(text.rlike(rf"^{ISO_DAY}({ISO_TIME}({OFFSET})?)?\z"), F.left(text, F.lit(10))).try_cast("date")
             if pattern == "iso"
             else _utc_day(F.try_to_timestamp(F.concat(text, F.lit(" UTC")), F.lit(f"{pattern} VV")))
             for pattern in formats

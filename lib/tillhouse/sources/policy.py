@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
+from tillhouse.sources.written import to_number
 from tillhouse.strict import Duration, StrictModel
 
 if TYPE_CHECKING:
@@ -184,16 +185,6 @@ def control_of(text: str, control: ControlFile, layout: Csv) -> dict[str, str | 
     row = next(csv.DictReader(text.splitlines(), delimiter=layout.delimiter, **quote), {})
     wanted = {"records": control.records, "amount": control.amount}
     return {name: row.get(column) for name, column in wanted.items() if column is not None}
-
-
-def to_number(text: str, locale: Locale) -> Decimal | None:
-    """A number as the mapping's locale writes it; None if it cannot be read."""
-    for mark in (*locale.strip, locale.grouping):
-        text = text.replace(mark, "") if mark else text
-    plain = text.strip().replace(locale.decimal, ".") if locale.decimal != "." else text.strip()
-    if plain.endswith("-"):
-        plain = f"-{plain[:-1]}"
-    return Decimal(plain) if re.fullmatch(r"[+-]?\d+(\.\d+)?", plain, re.ASCII) else None
 
 
 def _told(duration: timedelta) -> str:
