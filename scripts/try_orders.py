@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("--branches", type=int, help="only the N largest branches (all)")
     parser.add_argument("--orders", type=int, default=3, help="shuffled orders (3)")
     parser.add_argument("--batches", type=int, default=4, help="runs in which a shuffled order is delivered (4)")
+    parser.add_argument("--without-weeks", action="store_true", help="leave out the 53 runs of the order week by week")
     given = parser.parse_args()
     out: Path = given.out.resolve()
     shutil.rmtree(out, ignore_errors=True)
@@ -41,7 +42,7 @@ def main() -> int:
     disturb(out / "landing")
     files = sorted(path for path in (out / "landing").rglob("*") if path.is_file())
     spark = open_session("orders")
-    orders = {"all at once": [files], "week by week": by_week(files)}
+    orders = {"all at once": [files]} | ({} if given.without_weeks else {"week by week": by_week(files)})
     for number in range(1, given.orders + 1):
         shuffled = random.Random(number).sample(files, len(files))  # noqa: S311 - no secret
         size = -(-len(files) // given.batches)

@@ -23,6 +23,9 @@ from tillhouse.ops.runs import Run, StepResult, new_run_id, utc_now
 from tillhouse.session import open_session
 from tillhouse.store import Store
 
+# For a handful of rows a JVM takes longer to compile its code well than to run it; this holds for those that tests start too.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
@@ -71,7 +74,6 @@ def spark() -> Iterator[SparkSession]:
             "spark.default.parallelism": "2",
             "spark.databricks.delta.snapshotPartitions": "1",
             "spark.ui.enabled": "false",
-            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseParallelGC",
         },
     )
     yield session
