@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
+from openpyxl import Workbook
 
 from tests.conftest import ROOT
 from tests.library.exports import GERMAN, dsfinvk, dynamics, parquet, workbook
 from tillhouse import cli
 from tillhouse.config import read_model, to_model
 from tillhouse.errors import TillhouseError
-from tillhouse.sources import profile
+from tillhouse.sources import profile, synonyms
+from tillhouse.sources.entities import FIELDS
 from tillhouse.sources.model import Source
 from tillhouse.sources.readers import read_records
 
@@ -128,3 +131,63 @@ def test_on_the_command_line_operators_and_cards_are_not_shown(tmp_path: Path, c
     assert "Erika" not in said
     assert "123456789" not in said
     assert cli.main(["source", "profile", str(tmp_path / "none.csv")]) == 2
+
+
+def test_of_a_large_file_the_beginning_and_the_last_line_are_enough() -> None:
+    rows = "".join(f'{number};"Notiz, die; lang ist\nund weiter geht";31.01.2025;2,50\n' for number in range(20_000))
+    text = f"Bonnr;Notiz;Datum;Betrag\n{rows}Summe;;;50.000,00\n"
+    found = profile.profile(text.encode(), "filiale_7.csv")
+    assert found.mapping["csv"] == {"delimiter": ";", "footer_prefix": ["Summe"]}
+    assert (found.kinds[0].kind, found.missing) == ("receipt", ["branch_id"])
+
+
+def test_titles_and_totals_of_a_workbook_are_told() -> None:
+    book = Workbook()
+    day = datetime.fromisoformat("2025-01-31")
+    head = ["Lager", "Material", "Per", "Bestand"]
+    for row in (["Bestandsliste"], [], head, ["7", "A1", day, 12.5], ["Total", None, None, 12.5]):
+        book.active.append(row)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    found = profile.profile(buffer.getvalue(), "lagerliste.xlsx", kind="stock")
+    assert found.mapping["workbook"] == {"skip_rows": 2, "footer_prefix": ["Total"]}
+    assert found.kinds[0].kind == "stock"
+
+
+def test_what_tells_of_persons_is_not_shown_and_consent_is_left_to_people() -> None:
+    people = "Id;Vorname;Name;Mail;Handy;Geb.-Datum;Newsletter\n1;Erika;Muster;erika@example.com;0171 3920001;31.01.1980;ja\n"
+    said = profile.as_text(profile.profile(people.encode(), "kunden.csv"))
+    assert not any(text in said for text in ("Erika", "Muster", "erika@", "0171", "1980"))
+    assert "consent in docs/sources.md: Newsletter" in said
+    misplaced = "Filiale;Bonnr;Datum;Betrag;Team\n1;1;31.01.2025;2,50;erika@example.com\n"
+    assert "erika@" not in profile.as_text(profile.profile(misplaced.encode(), "bons.csv"))
+
+
+def test_the_kind_of_record_can_be_said_where_the_guess_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "export.csv"
+    file.write_text("Nr;Bezeichnung;Start;Ende\n1;Herbst;01.09.2025;30.09.2025\n", "utf-8")
+    library = ["--library", str(ROOT / "conf" / "library")]
+    assert cli.main(["source", "profile", str(file), *library, "--kind", "product"]) == 0
+    assert "product_id: {aliases: [Nr]}" in capsys.readouterr().out
+    assert cli.main(["source", "profile", str(file), *library]) == 0
+    assert "# Records of the kind campaign: 0.99; less likely: " in capsys.readouterr().out
+
+
+def test_codes_are_translated_and_words_that_nobody_knows_are_asked_for() -> None:
+    rows = "".join(f"{kind[:2]};{kind};31.01.2025;9,50;0\n" for kind in ("Rechnung", "Gutschrift", "Abschlag"))
+    text = f"Belegnr;Belegart;Belegdatum;Betrag;Offen\n{rows}"
+    found = profile.profile(text.encode(), "posten.csv")
+    assert found.mapping["value_maps"] == {"item_type": {"Rechnung": "invoice", "Gutschrift": "credit_note"}}
+    assert "Belegart holds Abschlag: say in value_maps which of invoice, credit_note, payment, dunning" in found.doubts
+
+
+def test_every_field_has_names_and_every_name_is_of_a_field() -> None:
+    fields = {name for known in FIELDS.values() for name in (field.name for field in known)}
+    own = {f"{kind}.{field.name}" for kind, known in FIELDS.items() for field in known}
+    assert synonyms.NAMES.keys() - {synonyms.TIME_OF_DAY} == fields
+    assert synonyms.NAMES_OF_KIND.keys() <= own
+    assert synonyms.CODES.keys() <= own | fields
+    codes = {(name, code) for name, words in synonyms.CODES.items() for code in words}
+    allowed = {(f"{kind}.{field.name}", code) for kind, known in FIELDS.items() for field in known for code in field.allowed}
+    assert codes <= allowed | {(place.split(".")[1], code) for place, code in allowed}
+    assert synonyms.KINDS.keys() == FIELDS.keys()

@@ -12,7 +12,7 @@ import unicodedata
 TIME_OF_DAY = "(time)"
 
 # By field, for whatever kind of record has it; names of one kind only stand below.
-_NAMES = {
+NAMES = {
     "branch_id": "filiale filialnr filialnummer filialid markt marktnr laden ladennr standort betriebsstaette haus "
     "verkaufsstelle branch store storeid shop location outlet site branchno branchid storenumber storeno",
     "register_id": "kasse kassennr kassennummer kassenid terminal register till pos workstation device",
@@ -198,7 +198,7 @@ _NAMES = {
 }  # fmt: skip
 
 # Names that a field has in one kind of record only, before those above.
-_NAMES_OF_KIND = {
+NAMES_OF_KIND = {
     "receipt.card_number": "kundenkarte kartennr kundennr kundennummer kunde loyaltycard customer customerid card membership",
     "contact.contact_id": "id mitgliedsnummer mitgliedsnr mitgliednr mitgliedid memberno memberid membernumber kundenid "
     "customerid kontakt contact contactid recordid adressnr adressnummer adressid empfaengerid leadid",
@@ -262,7 +262,7 @@ KINDS = {
 }
 
 # Words of exports for the values of codes; a code stands for itself.
-_CODES = {
+CODES = {
     "gender": {"female": "w f frau weiblich mrs ms miss", "male": "m herr maennlich mr", "diverse": "d divers mx"},
     "party_type": {"person": "privat privatkunde private individual", "company": "firma unternehmen business geschaeftskunde"},
     "ticket_type": {
@@ -322,13 +322,13 @@ def plain(name: str) -> str:
 
 def names(kind: str, field: str) -> tuple[str, ...]:
     """Names that a field of a kind of record usually has in exports."""
-    own = _NAMES_OF_KIND.get(f"{kind}.{field}", "").split()
-    return tuple(dict.fromkeys([plain(field), *own, *_NAMES.get(field, "").split()]))
+    own = NAMES_OF_KIND.get(f"{kind}.{field}", "").split()
+    return tuple(dict.fromkeys([plain(field), *own, *NAMES.get(field, "").split()]))
 
 
 def code_words(kind: str, field: str, allowed: tuple[str, ...]) -> dict[str, str]:
     """The code that each word stands for."""
-    words = _CODES.get(f"{kind}.{field}") or _CODES.get(field, {})
+    words = CODES.get(f"{kind}.{field}") or CODES.get(field, {})
     return {plain(code): code for code in allowed} | {word: code for code in words for word in words[code].split()}
 
 

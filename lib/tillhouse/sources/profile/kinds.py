@@ -22,6 +22,7 @@ SURE = 0.5  # confidence from which a column is taken for a field
 _DAY_ONLY = 0.85  # what a day is worth where an instant is wanted
 _BY_CONTENT = 0.65  # what contents alone are worth, whatever the column is called
 _BY_FILE = 0.1  # what the name of the file is worth
+_NEAR = 0.85  # similarity from which a name is taken for a misspelt one
 _FEW = 12  # a code has no more different values
 _GENERIC_ID = ("id", "nr", "no", "nummer", "number", "guid", "uuid")
 
@@ -196,6 +197,7 @@ def _share(column: Column, wanted: Field, kind: str, style: Locale) -> tuple[flo
         case "code":
             words = code_words(kind, wanted.name, wanted.allowed)
             share = column.share(plain(text) in words for text in texts) * (len(set(texts)) <= _FEW)
+            share = (1 + share) / 2 if share else 0.0  # the others are asked for
         case _ if wanted.name == TIME_OF_DAY:
             written, share = column.as_times, float(bool(column.as_times))
         case _:
@@ -235,7 +237,7 @@ def _resembles(column: str, known: tuple[str, ...]) -> float:
     words_apart = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column))
     at_end = max((len(name) / len(words) for name in known if len(name) > 3 and words.endswith(name)), default=0.0)
     inside = max((len(name) / len(words) for name in known if len(name) > 3 and name in words), default=0.0)
-    near = difflib.get_close_matches(words, known, 1, 0.8) if len(words) > 4 else []
+    near = difflib.get_close_matches(words, known, 1, _NEAR) if len(words) > 4 else []
     return max(
         0.9 if last in known else 0.0,
         0.7 if plain(words_apart[-1]) in known and plain(words_apart[-1]) not in _GENERIC_ID else 0.0,

@@ -92,7 +92,7 @@ def _text_layout(content: bytes) -> dict[str, Any]:
             text, encoding = content.decode("utf-8-sig"), "utf-8"
         except UnicodeDecodeError:
             text, encoding = content.decode("cp1252", errors="replace"), "cp1252"
-    lines = re.split(r"\r\n|\n|\r", text)[: SAMPLE_ROWS * 2]
+    lines = re.split(r"\r\n|\n|\r", text)
     delimiter, width = max(((mark, _usual_width(lines, mark)) for mark in ";,\t|"), key=lambda found: (found[1] > 1, found[1]))
     layout = _table_layout("csv", list(csv.reader(lines, delimiter=delimiter)), width)
     return {"encoding": encoding, "csv": {"delimiter": delimiter} | layout.get("csv", {})}
