@@ -410,7 +410,8 @@ def _profile(given: argparse.Namespace) -> int:
         content = given.file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{given.file}: cannot be read: {error.strerror}") from None
-    found = profile.profile(content, given.file.name, library, given.kind)
+    name = f"{given.file.resolve().parent.name}/{given.file.name}"
+    found = profile.profile(content, name, library, given.kind)
     _say(profile.as_text(found).rstrip())
     return 1 if found.missing else 0
 

@@ -11,15 +11,19 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 from tillhouse import cli
 from tillhouse.bronze.files import Inspection
-from tillhouse.config import load_config
+from tillhouse.config import load_config, to_model
 from tillhouse.ops import check, check_report
+from tillhouse.sources.model import Source
+from tillhouse.sources.records import column_key
 from tillhouse.tables import silver
 
 PAGE = (ROOT / "docs" / "connecting.md").read_text("utf-8")
+CUSTOMERS = "mychain/landing/crm/kunden_20251103.csv"
 JOURNAL = "mychain/landing/journal/journal_20251103.txt"
 
 
@@ -58,6 +62,43 @@ def test_the_example_of_the_page_comes_out_as_the_page_says(example: Path) -> No
     [first, *_] = report["first_receipts"]
     assert first["receipt"]["started_at"] == "2025-11-03 07:15:00+00:00"
     assert [(line["product_ref"], line["gross_amount"]) for line in first["receipt_line"]] == [("501", "15.85"), ("77", "6.80")]
+
+
+def test_what_the_page_saves_is_what_is_proposed_but_for_what_only_people_know(
+    example: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(example)
+    library = ["--library", str(ROOT / "conf" / "library")]
+    assert cli.main(["source", "profile", CUSTOMERS, *library]) == 0
+    said = capsys.readouterr().out
+    assert "# Records of the kind contact: 0.96; less likely: preference 0.25, " in said
+    proposed = to_model(Source, yaml.safe_load(said), "proposal")
+    saved = load_config(example / "mychain").source("customers")
+    only_people_know = {"name", "description", "owner", "consent", "columns", "version_order"}
+    assert proposed.model_dump(exclude=only_people_know) == saved.model_dump(exclude=only_people_know)
+    of_proposal, of_page = (
+        {field: [column_key(name) for name in column.raw_columns] for field, column in source.columns.items()}
+        for source in (proposed, saved)
+    )
+    assert of_proposal == of_page
+    assert cli.main(["source", "profile", JOURNAL, *library]) == 0
+    journal = to_model(Source, yaml.safe_load(capsys.readouterr().out), "proposal")
+    saved = load_config(example / "mychain").source("journal")
+    same = {"csv", "file_pattern", "locale", "date_formats", "timezone", "line_number"}
+    assert journal.model_dump(include=same) == saved.model_dump(include=same)
+
+
+def test_the_customers_of_the_page_come_out_as_the_page_says(example: Path) -> None:
+    command = [str(Path(sys.executable).with_name("tillhouse")), "source", "check", "customers", CUSTOMERS]
+    done = subprocess.run(
+        [*command, "--conf-dir", str(example / "mychain"), "--json"], cwd=example, check=True, capture_output=True, timeout=120
+    )
+    report = json.loads(done.stdout)
+    assert report["records"] == {"read": 3, "broken": 0, "left_out": 1}
+    assert {(item["rule"], item["field"], item["count"]) for item in report["exceptions"]} == {
+        ("field_unreadable", "changed_at", 1), ("field_unreadable", "version_order", 1),
+    }  # fmt: skip
+    assert "Widmer" not in done.stdout.decode()
 
 
 def test_a_file_that_would_be_rejected_is_told_with_its_reason(

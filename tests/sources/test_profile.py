@@ -191,3 +191,10 @@ def test_every_field_has_names_and_every_name_is_of_a_field() -> None:
     allowed = {(f"{kind}.{field.name}", code) for kind, known in FIELDS.items() for field in known for code in field.allowed}
     assert codes <= allowed | {(place.split(".")[1], code) for place, code in allowed}
     assert synonyms.KINDS.keys() == FIELDS.keys()
+
+
+def test_the_proposed_pattern_is_that_of_the_file_in_its_folder_whatever_its_day() -> None:
+    found = profile.profile(b"Filiale;Bonnr;Datum;Betrag\n1;1;31.01.2025;2,50\n", "journal/bons_20250131T2300-B7.csv")
+    source = to_model(Source, yaml.safe_load(profile.as_text(found)), "proposal")
+    assert (source.name, source.file_pattern) == ("bons", "journal/bons_*-B*.csv")
+    assert source.match_path("journal/bons_20250201T2300-B12.csv") is not None

@@ -14,7 +14,7 @@ TIME_OF_DAY = "(time)"
 # By field, for whatever kind of record has it; names of one kind only stand below.
 NAMES = {
     "branch_id": "filiale filialnr filialnummer filialid markt marktnr laden ladennr standort betriebsstaette haus "
-    "verkaufsstelle branch store storeid shop location outlet site branchno branchid storenumber storeno",
+    "verkaufsstelle branch store storeid shop location outlet site branchno branchid storenumber storeno filnr fil",
     "register_id": "kasse kassennr kassennummer kassenid terminal register till pos workstation device",
     "closing_id": "znr zbericht kassenabschluss abschluss closing zreport session",
     "receipt_id": "bonnr bonnummer bon belegnr belegnummer beleg bonid receipt receiptid receiptno receiptnumber transaction "
@@ -33,7 +33,7 @@ NAMES = {
     "card_number": "kundenkarte kartennr kartennummer kundenkartennr cardnumber cardno loyaltycard card bonuskarte treuekarte "
     "mitgliedskarte membercard",
     "customer_number": "kundennummer kundennr kunde kdnr customernumber customerno customerid customer debitor debitorennr "
-    "debitorennummer kundenkonto clientno",
+    "debitorennummer kundenkonto clientno custno cust",
     "stated_gross_amount": "bonsumme summe gesamtbetrag belegsumme bonbetrag receipttotal total grandtotal",
     "line_number": "position pos posnr positionsnr zeile zeilennr line linenumber lineno lfdnr",
     "line_type": "positionsart zeilenart linetype",
@@ -42,8 +42,8 @@ NAMES = {
     "product_id": "artnr artikelnr artikelnummer artikelid materialnummer produktnummer produktnr productid productno "
     "productnumber productcode sku articleno articlenumber article itemno itemnumber",
     "gtin": "ean gtin barcode strichcode upc eancode",
-    "category_ref": "warengruppe warengr wgr wg category department productgroup",
-    "quantity": "menge anzahl stueck stk qty quantity units absatz",
+    "category_ref": "warengruppe warengr wgr wg category department productgroup wgnr",
+    "quantity": "menge anzahl stueck stk qty quantity units absatz anz",
     "unit": "einheit me mengeneinheit unit uom",
     "unit_price": "einzelpreis epreis ep preis vkpreis vk unitprice price",
     "gross_amount": "betrag umsatz brutto bruttobetrag bruttoumsatz gesamtpreis positionsbetrag amount gross grossamount "
@@ -53,7 +53,7 @@ NAMES = {
     "discount_amount": "rabatt nachlass rabattbetrag ermaessigung discount discountamount saving",
     "return_reason": "retourengrund rueckgabegrund returnreason",
     "product_name": "bezeichnung artikelbezeichnung artikelname produktname artikeltext artikel name productname itemname "
-    "title description produkt product",
+    "title description produkt product bez artbez",
     "category_l1": "warengruppe1 ebene1 hauptwarengruppe level1 categoryl1 categorylevel1 maincategory hauptgruppe abteilung",
     "category_l2": "warengruppe2 ebene2 unterwarengruppe level2 categoryl2 categorylevel2 subcategory untergruppe",
     "category_l3": "warengruppe3 ebene3 level3 categoryl3 categorylevel3",
@@ -62,7 +62,7 @@ NAMES = {
     "price_tier": "preislage preisklasse pricetier",
     "variant_of": "hauptartikel stammartikel vaterartikel parent parentsku variantof",
     "is_bundle": "set stueckliste istset isbundle bundle",
-    "list_price": "vk verkaufspreis listenpreis ladenpreis preis uvp listprice retailprice salesprice price rrp",
+    "list_price": "vk verkaufspreis listenpreis ladenpreis preis uvp listprice retailprice salesprice price rrp vkp",
     "valid_from": "gueltigab gueltigvon abdatum validfrom from ab datefrom effectivefrom startdate",
     "valid_until": "gueltigbis bisdatum validuntil validto until bis dateto effectiveto enddate",
     "branch_name": "filialname marktname name branchname storename ladenname bezeichnung",
@@ -78,8 +78,8 @@ NAMES = {
     "party_type": "kundenart kundentyp partytype customertype persontype",
     "salutation": "anrede salutation prefix",
     "title": "titel akademischertitel title academictitle",
-    "given_name": "vorname givenname firstname forename rufname",
-    "family_name": "nachname familienname zuname familyname lastname surname name",
+    "given_name": "vorname givenname firstname forename rufname first",
+    "family_name": "nachname familienname zuname familyname lastname surname name last",
     "company": "firma firmenname unternehmen unternehmensname company companyname organisation organization accountname "
     "account",
     "contact_person": "ansprechpartner ansprechperson kontaktperson contactperson",
@@ -103,7 +103,8 @@ NAMES = {
     "loyalty_tier": "stufe status kundenstatus bonusstufe tier loyaltytier level memberlevel",
     "loyalty_points": "punkte punktestand bonuspunkte points loyaltypoints pointsbalance pointbalance cumuluspunkte",
     "created_at": "angelegtam erstelltam erfasstam anlagedatum erstellungsdatum mitgliedseit beitritt created createdat "
-    "createdate createddate createdon membersince joined joinedon registeredat registriert erfassungsdatum createdtime",
+    "createdate createddate createdon membersince joined joinedon registeredat registriert erfassungsdatum createdtime "
+    "joindate eintritt eintrittsdatum",
     "changed_at": "geaendertam geaendert aenderungsdatum letzteaenderung zuletztgeaendert changed changedat modified "
     "modifiedat modifiedon lastmodified lastmodifieddate updated updatedat lastupdate mutationsdatum mutiertam modifiedtime "
     "updatetime lastchanged",
@@ -130,7 +131,7 @@ NAMES = {
     "outcome": "ergebnis ausgang resultat outcome result disposition",
     "campaign_id": "kampagne kampagnennr kampagnenid kampagnennummer kampagnencode aktion aktionsnr aktionscode campaign "
     "campaignid campaigncode campaignno utmcampaign",
-    "campaign_name": "kampagnenname bezeichnung aktionsname name campaignname title",
+    "campaign_name": "kampagnenname bezeichnung aktionsname name campaignname title titel",
     "campaign_type": "kampagnentyp kampagnenart art typ campaigntype type",
     "starts_on": "start beginn startdatum von ab starton startson startdate begin begins from",
     "ends_on": "ende enddatum bis end endson enddate ends until to",
@@ -168,10 +169,10 @@ NAMES = {
     "question_id": "fragenr fragenummer frageid questionid questionno questionnumber qid frage question",
     "question": "fragetext frage wortlaut questiontext question",
     "answer": "antwort antworttext answer answertext choice",
-    "score": "note punkte wert skala bewertung sterne score rating stars nps mark",
+    "score": "note punkte wert skala bewertung sterne score rating stars nps mark punktzahl",
     "comment": "kommentar freitext bemerkung anmerkung comment freetext remark",
     "answered_at": "beantwortetam ausgefuelltam teilnahmeam zeitpunkt datum answered answeredat submittedat completedat "
-    "submitted timestamp date",
+    "submitted timestamp date abgeschicktam eingereichtam",
     "preference_type": "praeferenzart art typ preferencetype type kind",
     "value": "wert auspraegung value",
     "planned_on": "geplantam geplant kaufdatumgeplant planned plannedon planneddate plannedfor",
@@ -187,9 +188,10 @@ NAMES = {
     "kind": "nummernart codeart codetyp art typ kind type codetype idtype",
     "pack_factor": "inhalt packungsinhalt gebindegroesse packfactor packsize unitsperpack",
     "bundle_id": "set setnr setnummer bundle bundleid stuecklistennr bundlesku kit kitid",
-    "price": "preis vk verkaufspreis bruttopreis price unitprice salesprice retailprice",
+    "price": "preis vk verkaufspreis bruttopreis price unitprice salesprice retailprice vkp",
     "includes_tax": "inklmwst inklust bruttopreis includestax taxincluded inclvat",
-    "stock_date": "stichtag bestandsdatum bestandstag datum tag stockdate asof asofdate snapshotdate date day inventorydate",
+    "stock_date": "stichtag bestandsdatum bestandstag datum tag stockdate asof asofdate snapshotdate date day inventorydate "
+    "stand standvom per",
     "fulfilment": "lieferart versandart fulfilment fulfillment delivery",
     "coupon_amount": "herstellercoupon couponbetrag couponamount",
     "parent_line_number": "bezugsposition hauptposition parentline parentlinenumber",
@@ -217,7 +219,8 @@ NAMES_OF_KIND = {
     "survey_answer.comment": "kommentar freitext freitextantwort bemerkung anmerkung comment freetext remark",
     "warranty.ends_on": "garantiebis garantieende garantieablauf ende bis end endson enddate expires expiry warrantyend "
     "warrantyuntil",
-    "stock.quantity": "bestand lagerbestand menge stueck stockquantity stock onhand quantity qty available inventory anzahl",
+    "stock.quantity": "bestand lagerbestand menge stueck stockquantity stock onhand quantity qty available inventory anzahl "
+    "bestmenge best",
     "plan.starts_on": "monat periode tag datum woche startdatum month period week day date start periodstart",
     "plan.category_l1": "warengruppe sortiment category productgroup department",
     "category.category_ref": "kategorie warengruppe wg kategorienr category categoryid categoryname categoryref",
@@ -311,6 +314,8 @@ CONSENT = (
 )  # fmt: skip
 
 FOOTERS = ("summe", "gesamt", "total", "zwischensumme", "endsumme", "tagessumme", "tagestotal", "grand total", "sum")
+_BESIDE = ("eur", "euro", "chf", "usd", "gbp", "in", "inkl", "incl", "mwst", "vat", "tax")
+_NUMBER = re.compile("(?<=.)(nummer|number|num|no|nr)$")
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 
 
@@ -320,10 +325,17 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", unicodedata.normalize("NFKD", spelled))
 
 
+def spellings(name: str) -> tuple[str, ...]:
+    """A plain name with one word for all that mean number, and the same without currency and tax beside it."""
+    words = [plain(part) for part in re.split(r"[\W_]+", name)]
+    return tuple(_NUMBER.sub("nr", "".join(kept)) for kept in (words, [word for word in words if word not in _BESIDE]))
+
+
 def names(kind: str, field: str) -> tuple[str, ...]:
     """Names that a field of a kind of record usually has in exports."""
     own = NAMES_OF_KIND.get(f"{kind}.{field}", "").split()
-    return tuple(dict.fromkeys([plain(field), *own, *NAMES.get(field, "").split()]))
+    usual = (plain(field), *own, *NAMES.get(field, "").split())
+    return tuple(dict.fromkeys(written for name in usual for written in (_NUMBER.sub("nr", name), name)))
 
 
 def code_words(kind: str, field: str, allowed: tuple[str, ...]) -> dict[str, str]:

@@ -22,6 +22,7 @@ SURE = 0.5  # confidence from which a column is taken for a field
 _DAY_ONLY = 0.85  # what a day is worth where an instant is wanted
 _BY_CONTENT = 0.65  # what contents alone are worth, whatever the column is called
 _BY_FILE = 0.1  # what the name of the file is worth
+_NEEDED = 0.02  # how much less sure a mandatory field may be than another one
 _NEAR = 0.85  # similarity from which a name is taken for a misspelt one
 _FEW = 12  # a code has no more different values
 _GENERIC_ID = ("id", "nr", "no", "nummer", "number", "guid", "uuid")
@@ -113,7 +114,8 @@ def reading(columns: Sequence[Column], style: Locale, kind: str) -> Reading:
     several = {wanted.name for wanted in fields if wanted.type == "texts"}
     told: dict[str, Told] = {}
     taken: set[str] = set()
-    for item in sorted(found, key=lambda item: -item.confidence):
+    needed = {wanted.name for wanted in fields if wanted.required}
+    for item in sorted(found, key=lambda item: -item.confidence - _NEEDED * (item.field in needed)):
         [column] = item.columns
         if column.name in taken or (item.field in told and item.field not in several):
             continue
@@ -227,20 +229,25 @@ def _share_of_text(column: Column, wanted: Field, style: Locale) -> float:
 
 @cache
 def _resembles(column: str, known: tuple[str, ...]) -> float:
-    """How much a column's name is one of the names that a field usually has. In a compound the last word says what it is."""
-    words = plain(column)
+    """How much a column's name is one of the names that a field usually has."""
+    words = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column))
+    path = plain(re.split(r"[/:.]", column)[-1])
+    last = plain(words[-1]) if words else ""
+    return max(
+        0.9 if path in known else 0.0,
+        0.7 if last in known and last not in _GENERIC_ID else 0.0,
+        *(_is_nearly(spelling, known) for spelling in synonyms.spellings(column)),
+    )
+
+
+def _is_nearly(words: str, known: tuple[str, ...]) -> float:
+    """How much a plain name is one of others. In a compound the last word says what it is."""
     if words in known:
         return 1.0 - 0.01 * known.index(words) / len(known)
-    if not words:
-        return 0.0
-    last = plain(re.split(r"[/:.]", column)[-1])
-    words_apart = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column))
     at_end = max((len(name) / len(words) for name in known if len(name) > 3 and words.endswith(name)), default=0.0)
     inside = max((len(name) / len(words) for name in known if len(name) > 3 and name in words), default=0.0)
     near = difflib.get_close_matches(words, known, 1, _NEAR) if len(words) > 4 else []
     return max(
-        0.9 if last in known else 0.0,
-        0.7 if plain(words_apart[-1]) in known and plain(words_apart[-1]) not in _GENERIC_ID else 0.0,
         0.55 + 0.35 * at_end if at_end else 0.0,
         0.45 + 0.3 * inside if inside else 0.0,
         0.9 * difflib.SequenceMatcher(None, words, near[0]).ratio() if near else 0.0,

@@ -32,17 +32,18 @@ def to_mapping(layout: Mapping[str, Any], style: Locale, found: Reading, columns
     fields = {item.name: item for item in FIELDS[found.kind] if item.name in found.told}
     mapped = {name: _origin(found.told[name], field) for name, field in fields.items()}
     dated = [found.told[name] for name, field in fields.items() if field.type in ("instant", "date")]
-    stem = re.sub(r"[^a-z0-9]+", "_", plain_words(file.rsplit("/", 1)[-1].rsplit(".", 1)[0])).strip("_")
-    stem = re.sub(r"(_?\d+t?\d*)+$", "", stem) or "source"  # without the day or number of this one file
+    folder, _, called = file.rpartition("/")
+    words = [plain(word) for word in re.split(r"[\W_]+", called.rsplit(".", 1)[0])]
+    stem = "_".join(word for word in words if word.isalpha()) or "source"  # without the day or number of this one file
     entity = BY_NAME.get(found.kind)
     is_personal = any(field.personal for field in fields.values()) or (entity is not None and entity.personal)
     mapping = {
-        "source": stem if stem[0].isalpha() else f"source_{stem}",
+        "source": stem,
         "entity": found.kind,
         "description": entity.meaning if entity else _MEANINGS[found.kind],
         "owner": "data-steward",
         **layout,
-        "file_pattern": f"{stem}/*",
+        "file_pattern": f"{folder or stem}/{re.sub(r'[0-9{}][0-9T{}]*', '*', called)}",
         "locale": style.model_dump(exclude_defaults=True, mode="json") | {"decimal": style.decimal, "grouping": style.grouping},
     }
     if dated:
@@ -62,10 +63,6 @@ def to_mapping(layout: Mapping[str, Any], style: Locale, found: Reading, columns
     mapping["columns"] = mapped
     values = {name: codes for name, field in fields.items() if (codes := _codes(found, field))}
     return mapping | ({"value_maps": values} if values else {})
-
-
-def plain_words(text: str) -> str:
-    return " ".join(plain(word) for word in re.split(r"[\W_]+", text))
 
 
 def _origin(told: Told, field: Field) -> dict[str, Any]:

@@ -37,7 +37,8 @@ def _of_proposal(found: Profile) -> Iterator[str]:
     mapping = found.mapping
     behind = ", ".join(f"{item.kind} {item.confidence:.2f}" for item in others[:_RUNNERS_UP])
     yield f"# Records of the kind {kind.kind}: {kind.confidence:.2f}" + (f"; less likely: {behind}" if behind else "")
-    yield "# Proposed from the file; change source, description, owner and file_pattern, and look at every line."
+    yield "# Proposed from the file; change source, description, owner and file_pattern, and look at every line. What no file"
+    yield "# tells, such as how returns are written or since when a consent holds, is in docs/connecting.md, step 2."
     yield _yaml({key: value for key, value in mapping.items() if key not in ("columns", "value_maps")}) + "columns:"
     personal = {item.name for item in FIELDS[kind.kind] if item.personal}
     for name, origin in mapping["columns"].items():
