@@ -24,7 +24,7 @@ from tillhouse.session import open_session
 from tillhouse.store import Store
 
 # For a handful of rows a JVM takes longer to compile its code well than to run it; this holds for those that tests start too.
-os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m")
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))

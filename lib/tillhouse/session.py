@@ -13,7 +13,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from tillhouse.errors import TillhouseError
 
 # A mapping becomes one large generated method. Above 8,000 bytes the JVM would interpret it for good, at half the speed.
-JVM_OPTIONS = "-XX:-DontCompileHugeMethods -XX:+UseParallelGC"
+# Spark fills more than the usual 240 MB with code, and would throw away what it has compiled.
+JVM_OPTIONS = "-XX:-DontCompileHugeMethods -XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m"
 
 # Spark would take pages of 64 MB from a driver of 4 GB, for each sort, aggregate and broadcast of a handful of rows: a run that
 # joins many small tables spends its time on clearing memory. A task may hold 8,192 pages, so that 4 MB are enough for any.

@@ -206,10 +206,8 @@ def of_closings(totals: DataFrame, lines: DataFrame, payments: DataFrame) -> Dat
         F.sum("_told").alias("_told"), F.sum("_come").alias("_come")
     )
     differing = compared.where("_told <> _come").select("*", "_at.*")
-    value = F.concat_ws(" instead of ", F.col("_told").cast("string"), F.col("_come").cast("string"))
-    at_stake = F.col("_told") - F.col("_come")
     return exceptions.of_receipts(
-        differing, "closing_differs", "gross_amount", value, at_stake, entity=CLOSED,
+        differing, "closing_differs", "gross_amount", *exceptions.instead_of("_told", "_come"), entity=CLOSED,
         parts=("branch_id", "register_id", "closing_id", "total_kind", "_member"), scope="closing_key",
     )  # fmt: skip
 

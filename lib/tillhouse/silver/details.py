@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from tillhouse.keys import content_hash, surrogate_key
 from tillhouse.money import with_largest_remainder
 from tillhouse.quality.rules import REJECTED, TAX_RULES, VIOLATIONS, RowRule, with_violations
-from tillhouse.silver.exceptions import of_receipts, union
+from tillhouse.silver.exceptions import instead_of, of_receipts, union
 from tillhouse.sources.details import map_details
 from tillhouse.sources.fields import DETAILS, UNPAID
 from tillhouse.sources.model import Source
@@ -230,7 +230,7 @@ def of_payments(receipts: DataFrame, payments: DataFrame) -> DataFrame:
     receipts = receipts.where(~F.col("transaction_type").isin(*UNPAID))
     paid = payments.groupBy("receipt_key").agg(F.sum(F.expr("amount - coalesce(tip_amount, 0)")).alias("_paid"))
     differing = receipts.join(paid, on="receipt_key", how="inner").where("_paid <> gross_amount")
-    return of_receipts(differing, "payments_differ", "payment_amount", *_instead("_paid", "gross_amount"))
+    return of_receipts(differing, "payments_differ", "payment_amount", *instead_of("_paid", "gross_amount"))
 
 
 def of_taxes(receipts: DataFrame, lines: DataFrame, taxes: DataFrame) -> DataFrame:
@@ -259,7 +259,7 @@ def of_taxes(receipts: DataFrame, lines: DataFrame, taxes: DataFrame) -> DataFra
     )
     differing = receipts.join(compared.where("_told <> _whole"), on="receipt_key", how="inner")
     return of_receipts(
-        differing, "taxes_differ", "tax_amount", *_instead("_told", "_whole"), entity=RECEIPT_LINE_TAX.name,
+        differing, "taxes_differ", "tax_amount", *instead_of("_told", "_whole"), entity=RECEIPT_LINE_TAX.name,
         parts=(*_RECEIPT_PARTS, "line_number"),
     )  # fmt: skip
 
@@ -272,11 +272,6 @@ def of_unknown_lines(receipts: DataFrame, lines: DataFrame, taxes: DataFrame) ->
     value, nothing = F.col("line_number").cast("string"), F.lit(None).cast(_CENTS)
     parts = (*_RECEIPT_PARTS, "line_number")
     return of_receipts(judged, "line_unknown", "line_number", value, nothing, entity=RECEIPT_LINE_TAX.name, parts=parts)
-
-
-def _instead(told: str, whole: str) -> tuple[Column, Column]:
-    """The value that an exception shows, and the amount at stake."""
-    return F.concat_ws(" instead of ", F.col(told).cast("string"), F.col(whole).cast("string")), F.col(told) - F.col(whole)
 
 
 def _differences_of_payments(receipts: DataFrame, _lines: DataFrame, _read: DataFrame, rows: DataFrame) -> list[DataFrame]:

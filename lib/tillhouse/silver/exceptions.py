@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -170,9 +169,13 @@ def of_versions(versions: DataFrame, receipts: DataFrame) -> DataFrame:
 def of_totals(receipts: DataFrame) -> DataFrame:
     """Receipts whose lines do not add up to the total that the receipt states; the lines count."""
     differing = receipts.where("stated_gross_amount <> gross_amount")
-    value = F.concat_ws(" instead of ", F.col("stated_gross_amount").cast("string"), F.col("gross_amount").cast("string"))
-    at_stake = (F.col("stated_gross_amount") - F.col("gross_amount")).cast("DECIMAL(18,2)")
-    return of_receipts(differing, "total_differs", "stated_gross_amount", value, at_stake)
+    return of_receipts(differing, "total_differs", "stated_gross_amount", *instead_of("stated_gross_amount", "gross_amount"))
+
+
+def instead_of(told: str, computed: str) -> tuple[Column, Column]:
+    """The value that an exception of two columns shows, and the amount at stake."""
+    value = F.concat_ws(" instead of ", F.col(told).cast("string"), F.col(computed).cast("string"))
+    return value, F.col(told) - F.col(computed)
 
 
 def of_receipts(
@@ -345,20 +348,27 @@ def record(
 
     ``branches``: silver.branch, which tells regions.
     """
-    existing = store.read(EXCEPTION)
-    is_judged = []
-    for number, item in enumerate(judged):
-        covers = F.coalesce(item.covers, F.lit(False))
-        if item.scope is not None and item.scopes is not None:
-            hit = item.scopes.toDF("_key").distinct().withColumn(f"_hit_{number}", F.lit(True))
-            existing = existing.join(hit, on=F.col(item.scope) == F.col("_key"), how="left").drop("_key")
-            covers = covers & F.coalesce(F.col(f"_hit_{number}"), F.lit(False))
-        is_judged.append(covers)
-    existing = existing.withColumn("_is_judged", reduce(lambda left, right: left | right, is_judged, F.lit(False)))
+    existing = _with_judgement(store.read(EXCEPTION), judged)
     found = [item.found for item in judged if item.found is not None]
     new = union(found) if found else existing.select(*FOUND_COLUMNS).where("false")
     merged = merge(existing, new, run_id, seen_at.isoformat(sep=" "))
     store.overwrite(EXCEPTION, store.keep(EXCEPTION.conform(with_duties(merged, duties, branches))))
+
+
+def _with_judgement(existing: DataFrame, judged: Sequence[Judged]) -> DataFrame:
+    """Add ``_is_judged``: whether one of the judgements covers the exception."""
+    scopes: dict[str, list[DataFrame]] = {}
+    is_judged = F.lit(False)
+    for number, item in enumerate(judged):
+        covers = F.coalesce(item.covers, F.lit(False))
+        if item.scope is not None and item.scopes is not None:
+            scopes.setdefault(item.scope, []).append(item.scopes.toDF("_key").withColumn("_number", F.lit(number)))
+            covers = covers & F.coalesce(F.array_contains(f"_of_{item.scope}", number), F.lit(False))
+        is_judged = is_judged | covers
+    for scope, keys in scopes.items():
+        numbers = union(keys).groupBy("_key").agg(F.collect_set("_number").alias(f"_of_{scope}"))
+        existing = existing.join(numbers, on=F.col(scope) == F.col("_key"), how="left").drop("_key")
+    return existing.withColumn("_is_judged", is_judged)
 
 
 def merge(existing: DataFrame, found: DataFrame, run_id: str, seen_at: str) -> DataFrame:
@@ -401,4 +411,8 @@ def merge(existing: DataFrame, found: DataFrame, run_id: str, seen_at: str) -> D
 
 
 def union(found: Sequence[DataFrame]) -> DataFrame:
-    return reduce(DataFrame.unionByName, found)
+    """All rows. Halves of halves: each step is planned anew, with all that it holds."""
+    if len(found) == 1:
+        return found[0]
+    middle = len(found) // 2
+    return union(found[:middle]).unionByName(union(found[middle:]))

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from tillhouse.keys import as_one_text, content_hash, surrogate_key, with_tokens
 from tillhouse.quality.rules import REJECTED, VIOLATION_TYPE, VIOLATIONS, Finding, with_violations
 from tillhouse.silver.identifiers import READINGS, one_form
+from tillhouse.silver.versions import with_status
 from tillhouse.sources.consents import consent_fields, with_consents
 from tillhouse.sources.entities import CONTACT, Entity
 from tillhouse.sources.fields import Field
@@ -196,18 +197,7 @@ def rank_versions(versions: DataFrame, files: DataFrame) -> DataFrame:
     last = Window.partitionBy("record_key").orderBy(
         newest, F.col("loaded_at").desc_nulls_last(), F.desc("path"), F.desc("_file_id"), F.desc("_row")
     )
-    winner = first.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-    ranked = versions.join(F.broadcast(loaded), on="_file_id", how="left").withColumns(
-        {"_rank": F.row_number().over(first), "_is_newest": F.row_number().over(last) == 1}
-    )
-    is_same = F.col("content_hash") == F.first("content_hash").over(winner)
-    is_older = F.col("version_at") < F.first("version_at").over(winner)
-    status = (
-        F.when(F.col("_is_rejected"), "rejected")
-        .when((F.col("_rank") == 1) & F.col("is_deletion"), "deleted")
-        .when(F.col("_rank") == 1, "current")
-        .when(is_same, "duplicate")
-        .when(is_older, "superseded")
-        .otherwise("conflicting")
-    )
-    return ranked.withColumn("status", status).select(*RECORD_VERSION.column_names, "_is_stored", "_is_newest")
+    ranked = versions.join(F.broadcast(loaded), on="_file_id", how="left")
+    ranked = ranked.withColumn("_is_newest", F.row_number().over(last) == 1)
+    ranked = ranked.transform(with_status, first, F.col("_is_rejected"), "rejected")
+    return ranked.select(*RECORD_VERSION.column_names, "_is_stored", "_is_newest")

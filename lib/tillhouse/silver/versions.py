@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.window import WindowSpec
 
 from tillhouse.quality.rules import REJECTED
 from tillhouse.silver.lines import is_deleted
@@ -64,25 +65,31 @@ def rank_versions(versions: DataFrame, files: DataFrame) -> DataFrame:
     by_order = Window.partitionBy("receipt_key").orderBy(
         F.col("version_at").desc_nulls_last(), F.col("loaded_at").asc_nulls_last(), "path", "_file_id"
     )
-    current = Window.partitionBy("receipt_key").orderBy("_rank").rowsBetween(
-        Window.unboundedPreceding, Window.unboundedFollowing
-    )  # fmt: skip
-    ranked = versions.join(F.broadcast(loaded), on="_file_id", how="left").withColumn("_rank", F.row_number().over(by_order))
-    is_same_content = F.col("content_hash") == F.first("content_hash").over(current)
-    is_older = F.col("version_at") < F.first("version_at").over(current)
-    status = (
-        F.when(~F.col("_has_key"), "unreadable")
-        .when((F.col("_rank") == 1) & F.col("is_deletion"), "deleted")
-        .when(F.col("_rank") == 1, "current")
-        .when(is_same_content, "duplicate")
-        .when(is_older, "superseded")
-        .otherwise("conflicting")
+    ranked = versions.join(F.broadcast(loaded), on="_file_id", how="left").transform(
+        with_status, by_order, ~F.col("_has_key"), "unreadable"
     )
     names = [name for name in RECEIPT_VERSION.column_names if name != MONTH]
-    return ranked.withColumn("status", status).select(*names, "_is_stored")
+    return ranked.select(*names, "_is_stored")
 
 
 def only_current(lines: DataFrame, versions: DataFrame) -> DataFrame:
     """Lines of the versions that count, and those that name no receipt."""
     others = versions.where("status NOT IN ('current', 'unreadable')").select("receipt_key", "_file_id")
     return lines.join(others, on=["receipt_key", "_file_id"], how="left_anti")
+
+
+def with_status(versions: DataFrame, order: WindowSpec, left_out: Column, as_status: str) -> DataFrame:
+    """Add ``status``: what each version is to the first of its record in ``order``; what is ``left_out`` is ``as_status``."""
+    every = order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    is_same_content = F.col("content_hash") == F.first("content_hash").over(every)
+    is_older = F.col("version_at") < F.first("version_at").over(every)
+    is_first = F.row_number().over(order) == 1
+    status = (
+        F.when(left_out, as_status)
+        .when(is_first & F.col("is_deletion"), "deleted")
+        .when(is_first, "current")
+        .when(is_same_content, "duplicate")
+        .when(is_older, "superseded")
+        .otherwise("conflicting")
+    )
+    return versions.withColumn("status", status)
