@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 import json
+from collections import Counter
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
