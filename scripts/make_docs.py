@@ -435,7 +435,7 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
         "Where one canonical field comes from: exactly one of `aliases`, `collect`, `join`, `sum`, `multiply`, `from_path`, "
         "`value`; with `cases` there may be none.",
     ),
-    "A case": (Case, "For records that fulfil every condition: exactly one of `aliases`, `join`, `value`."),
+    "A case": (Case, "For records that fulfil every condition: exactly one of `aliases`, `join`, `value`, `empty`."),
     "A condition": (
         Condition,
         "A question to a record of the export: exactly one of `one_of`, `starts_with`, `sign`, `is_given`.",
@@ -633,7 +633,9 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "ignored_columns": "Columns that are known and not needed; those of nested records as `path.name`. Bronze keeps them.",
         "carry_down": "Columns that are filled on the first row of a document only.",
         "columns": "The canonical fields that are filled, and from where.",
-        "lines": "Lines nested in a receipt. A document that is no sale may have none; it is kept with one line of 0.00.",
+        "lines": "Lines nested in a receipt. A document that is no sale may have none; it is kept with one line of 0.00. Of "
+        "several lists, such as articles and shipping, a receipt may lack all but one; their lines are counted one list after "
+        "the other.",
         "payments": "Payments of a receipt, nested in it or told in its rows.",
         "taxes": "Taxes of its lines, any number for each; or of the whole receipt, where the source does not tell them by line.",
         "references": "Other receipts and documents that it refers to: what is returned, voided or settled by it.",
@@ -738,6 +740,11 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "summed": "Numbers in a list, added up, such as the discounts of a line: `discount_allocations/amount`. An empty list "
         "is 0.",
         "cents": "Columns that hold whole hundredths: 1050 is read as 10.50.",
+        "joined": "Lists that lie in the entries of a list, made one: `returns/return_line_items` is the column of all of them. "
+        "Each has its own names, and what its `returns` entry says once as `returns/source_order_id` and so on.",
+        "documents": "Lists whose entries are documents of their own, beside the record that holds them: the `refunds` of an "
+        "order. Such a record has the columns of its holder without its lists, and its own as `refunds/created_at` and so on, "
+        "its lists too; whether it is one, `is_given` asks.",
         "optional_lists": "Lists that a record may lack, such as the payments of an order that is not paid: it then has none. "
         "Without this a record without its list cannot be read.",
     },
@@ -762,6 +769,7 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "aliases": "As for a column.",
         "join": "As for a column.",
         "value": "A constant.",
+        "empty": "`true`: such a record has no text here, such as a refund that states no total.",
     },
     Condition: {
         "aliases": "Names of the column that is asked, as for a field.",
@@ -786,6 +794,7 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
     Nested: {
         "path": "Name of the column that holds the list.",
         "only": "Kinds of nested records that count; the others are none of them. Without it, all.",
+        "negative": "Conditions under which quantity and amounts count negative, such as returns that are written positive.",
         "columns": "The canonical fields of a line, and from where.",
     },
     Details: {

@@ -95,6 +95,46 @@ def test_wrong_bytes_are_rejected_with_their_row() -> None:
         read_records(f"{RECEIPT}\n{RECEIPT.replace('F1', 'ä')}".encode("cp1252"), source(JSON))
 
 
+def test_lists_in_a_list_become_one_with_what_their_holder_says_once() -> None:
+    line = RECEIPT[:-1] + (
+        ', "returns": [{"of": "6", "back": [{"sku": "A", "money": {"amount": 250}}, {"sku": "B"}], "notes": ["x"]},'
+        ' {"of": "5", "back": null}, {"back": [{"sku": "C", "of": "own"}]}]}'
+    )
+    changes = "jsonl: {objects: [money], cents: [money/amount], joined: [returns/back]}"
+    records = read(line, RECEIPT, changes=changes)
+    first, second = records.table.column("returns/back").to_pylist()
+    assert json.loads(first) == [
+        {"returns/of": "6", "sku": "A", "money/amount": "2.50"},
+        {"returns/of": "6", "sku": "B"},
+        {"sku": "C", "of": "own"},
+    ]
+    assert second == "[]"
+
+
+def test_a_document_in_a_record_is_a_record_with_what_its_holder_says_once() -> None:
+    line = RECEIPT[:-1] + ', "refunds": [{"id": 8, "items": [{"sku": "A"}]}, {"id": 9, "items": []}]}'
+    changes = "{jsonl: {documents: [refunds]}, payments: {path: refunds/items, columns: {payment_amount: {aliases: [sku]}, "
+    changes += "tender_type: {value: CASH}}}}"
+    records = read(RECEIPT, line, changes=changes)
+    assert records.rows.to_pylist() == [1, 2, 2, 2]
+    table = records.table.select(["id", "time", "items", "refunds/id", "refunds/items"])
+    nested = '[{"line":"1","amount":"1.50"}]'
+    assert [tuple(row.values()) for row in table.to_pylist()] == [
+        ("7", "2026-01-31T10:00:00Z", nested, None, None),
+        ("7", "2026-01-31T10:00:00Z", nested, None, None),
+        ("7", "2026-01-31T10:00:00Z", None, "8", '[{"sku":"A"}]'),
+        ("7", "2026-01-31T10:00:00Z", None, "9", "[]"),
+    ]
+    assert records.children["refunds/items"] == ["sku"]
+
+
+@pytest.mark.parametrize("refunds", ['"none"', "[1]", '{"id": 8}'])
+@pytest.mark.parametrize("layout", ["documents: [refunds]", "joined: [refunds/items]"])
+def test_what_should_be_a_list_of_objects_and_is_none_breaks_its_record(refunds: str, layout: str) -> None:
+    records = read(RECEIPT, RECEIPT[:-1] + f', "refunds": {refunds}}}', changes=f"jsonl: {{{layout}}}")
+    assert [(record.row, record.reason) for record in records.broken] == [(2, "not JSON: refunds is no list of objects")]
+
+
 def test_declared_objects_are_columns_in_the_record_and_in_nested_ones() -> None:
     line = """{"branch": "F1", "id": "7", "time": "2026-01-31T10:00:00Z", "place": {"city": "Ulm", "geo": {"x": 1.50}},
         "other": {"a": 1}, "items": [

@@ -463,6 +463,51 @@ def test_nested_lines_become_rows_in_their_order_and_none_is_lost(spark: SparkSe
     assert all(("field_missing", "error", "gross_amount", None) in violations(without[key]) for key in ((1, 2), (2, 1)))
 
 
+SEVERAL = """
+locale: {decimal: "."}
+line_number: ordinal
+lines:
+  - path: items
+    columns: {gross_amount: {sum: [amount], minus: [cut]}, quantity: {aliases: [count]}}
+  - path: back
+    negative: [{aliases: [kind], one_of: [return]}]
+    only: [{when: [{aliases: [kind], is_given: true}]}]
+    columns: {gross_amount: {aliases: [amount]}, quantity: {aliases: [count]}, tax_amount: {aliases: [vat]}}
+taxes: {level: line, columns: {tax_amount: {aliases: [vat]}}}
+"""
+
+
+def test_several_lists_of_lines_are_counted_one_after_the_other(spark: SparkSession) -> None:
+    sold = '[{"amount":"5","cut":"1","count":"2"},{"amount":"3","vat":"0.30"}]'
+    back = '[{"kind":"return","amount":"2","count":"1","vat":"0.20"},{"amount":"9"},{"kind":"fee","amount":"0.50"}]'
+    rows = [
+        ("F1", "1", sold, back),
+        ("F1", "2", None, back),
+        ("F1", "3", sold, None),
+        ("F1", "4", None, None),
+        ("F1", "5", "[]", "[]"),
+    ]
+    data, mapped = bronze(spark, "branch id items back", rows), source(JSON, SEVERAL)
+    found = [row for number in range(2) for row in judged(mapping.map_receipt_lines(data, mapped, branches(spark), number))]
+    shown = [
+        (row["receipt_id"], row["_child_position"], str(row["gross_amount"]), str(row["quantity"]), str(row["tax_amount"]))
+        for row in found
+        if row["gross_amount"] is not None
+    ]
+    assert sorted(shown) == [
+        ("1", 1, "4.00000", "2.000", "None"), ("1", 2, "3.00000", "None", "None"),
+        ("1", 3, "-2.00000", "-1.000", "-0.20000"), ("1", 4, "0.50000", "None", "None"),
+        ("2", 1, "-2.00000", "-1.000", "-0.20000"), ("2", 2, "0.50000", "None", "None"),
+        ("3", 1, "4.00000", "2.000", "None"), ("3", 2, "3.00000", "None", "None"),
+    ]  # fmt: skip
+    without = {row["receipt_id"]: (row["_is_bare"], row["_children_broken"]) for row in found if row["gross_amount"] is None}
+    assert without == {"4": (False, True), "5": (True, False)}
+    taxed = judged(details.map_details(data, mapped, branches(spark), "taxes", mapped.taxes[0]))
+    assert sorted((row["receipt_id"], row["line_number"], str(row["tax_amount"])) for row in taxed) == [
+        ("1", 2, "0.30000"), ("1", 3, "0.20000"), ("2", 1, "0.20000"), ("3", 2, "0.30000"),
+    ]  # fmt: skip
+
+
 def test_payments_become_rows_and_unreadable_ones_are_told(spark: SparkSession) -> None:
     good, mapped = cloud(spark, ["[]"], '[{"by":"cash","sum":"5.00"},{"by":"shell","sum":"x"}]')
     torn, _ = cloud(spark, ["[]"], "[1]")

@@ -179,6 +179,11 @@ def faults(changes: str, base: str = CSV) -> list[str]:
             "{columns: {status: {aliases: [a]}}, value_maps: {status: {1: OPEN}}}",
             "key 'value_maps.status.1' must be a text, but YAML reads a number here (1); write it in quotes",
         ),
+        (
+            "{line_number: column, lines: [{path: a, columns: {line_number: {aliases: [n]}, gross_amount: {aliases: [b]}}}, "
+            "{path: b, columns: {gross_amount: {aliases: [b]}}}], format: jsonl, csv: }",
+            "key 'line_number': several lists of lines are counted one after the other; say line_number: ordinal",
+        ),
         ("void_rule: as_original", "key 'void_rule': as_original needs the field is_void; map it"),
         ("value_maps: {state: {a: OPEN}}", "key 'value_maps.state': the field is not mapped; map it under columns"),
         ("lines: {path: items, columns: {gross_amount: {aliases: [a]}}}", "key 'lines': a table has no nested records; map"),
@@ -231,9 +236,9 @@ def test_a_wrong_mapping_is_told_with_key_and_remedy(changes: str, expected: str
         ("columns: {quantity: {aliases: [a]}}", "key 'columns.quantity': no such field of a receipt. Allowed here: branch_id"),
         (
             "lines: {columns: {gross_amount: {aliass: [x]}}}",
-            "key 'lines.columns.gross_amount.aliass' is unknown (did you mean 'ali",
+            "key 'lines.0.columns.gross_amount.aliass' is unknown (did you mean 'ali",
         ),
-        ("lines: {pth: x}", "key 'lines.pth' is unknown (did you mean 'path'?). Allowed here: columns, only, path"),
+        ("lines: {pth: x}", "key 'lines.0.pth' is unknown (did you mean 'path'?). Allowed here: columns, negative, only, path"),
         (
             "payments: {path: p, columns: {payment_amount: {aliases: [a]}}}",
             "key 'payments.columns.tender_type': is missing (means of payment); say which column holds it",

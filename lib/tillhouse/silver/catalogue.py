@@ -202,11 +202,7 @@ class Catalogue:
 
     def _maps(self, field: str, entity: str) -> bool:
         """Whether a source of such records fills the field."""
-        return any(
-            field in source.columns or (source.lines is not None and field in source.lines.columns)
-            for source in self.sources
-            if source.entity == entity
-        )
+        return any(source.tells(field) for source in self.sources if source.entity == entity)
 
     def _has_older_versions(self) -> bool:
         """Whether products were delivered more than once, so that there is something to compare."""

@@ -68,7 +68,7 @@ def _read_one(bronze: DataFrame, source: Source, kind: Kind, branches: DataFrame
             "_paid_key": surrogate_key(F.lit(source.pays or source.name), *_RECEIPT_PARTS),
             "_is_signed": F.lit(source.sign_rule == "signed"),
             "_is_of_line": F.lit(item.level == "line"),
-            "_is_nested": F.lit(bool(item.path) or source.lines is not None),
+            "_is_nested": F.lit(bool(item.path) or bool(source.lines)),
             "_item": F.lit(number),
             **is_named,
         }

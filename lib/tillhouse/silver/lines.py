@@ -24,18 +24,22 @@ TECHNICAL = ["_file", "_file_id", "_row", "_is_first_of_record", "_version_at"]
 
 def to_lines(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFrame:
     """One row per delivered line with its receipt's fields, signed, with its key and all its violations."""
-    mapped, found = map_receipt_lines(bronze, source, branches)
+    return union_sources([_lines_of_list(bronze, source, branches, number) for number in range(len(source.lines) or 1)])
+
+
+def _lines_of_list(bronze: DataFrame, source: Source, branches: DataFrame, number: int) -> DataFrame:
+    mapped, found = map_receipt_lines(bronze, source, branches, number)
     joined = mapped.transform(with_branch, branches)
     dated = joined.transform(_with_defaults, source).transform(_with_trading_day, source)
     keyed = dated.transform(with_line_number, source).withColumn(
         "receipt_key", surrogate_key("source", "branch_id", "register_id", "closing_id", "receipt_id")
     )
-    if source.lines is not None:
+    if source.lines:
         found = [*found, _unreadable_children(source)]
     checked = with_violations(keyed.transform(_with_signs, source), RECEIPT_RULES, found)
     if "status" in source.columns:
         checked = checked.transform(_with_deletions)
-    if source.lines is not None:
+    if source.lines:
         checked = checked.transform(_with_bare_documents)
     names = ["receipt_key", "source", *_HEADER, *_LINE, "local_hour", "is_time_ambiguous", "detail_level", "is_day_total"]
     return checked.select(*names, "amount_read", *TECHNICAL, VIOLATIONS, REJECTED)
@@ -92,14 +96,13 @@ def union_sources(lines: list[DataFrame]) -> DataFrame:
 
 
 def _unreadable_children(source: Source) -> Finding:
-    assert source.lines is not None
     broken = F.col("_broken").isNull() & F.col("_children_broken")
-    return Finding("field_missing", "error", source.lines.path, broken, F.lit(None).cast("string"))
+    return Finding("field_missing", "error", source.lines[0].path, broken, F.lit(None).cast("string"))
 
 
 def _with_defaults(lines: DataFrame, source: Source) -> DataFrame:
     record_start = F.lit(True)
-    if source.lines is not None:
+    if source.lines:
         record_start = F.col("_child_position") == 1
     elif source.unpivot_lines:
         record_start = F.col(f"{PART}.position") == 0

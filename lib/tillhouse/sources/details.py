@@ -27,6 +27,7 @@ from tillhouse.sources.mapping import (
     in_children,
     in_columns,
     is_one_of,
+    lists_of_lines,
     only_lines,
     to_cell,
     with_cells,
@@ -68,7 +69,7 @@ def map_details(
             "_is_told": _is_told(kind, item, inside, within, source),
         }
     )
-    counts_rows = item.level == "line" and source.lines is None  # those without a detail count too
+    counts_rows = item.level == "line" and not source.lines  # those without a detail count too
     typed, found = with_cells(details if counts_rows else details.where("_is_told"), cells, _KEPT, source)
     if item.level == "line":
         typed = with_line_number(typed, source, "_line_position")
@@ -98,13 +99,14 @@ def _taken_apart(
     """One row per record that may tell a detail, where names are found in it, and the number of the line that it lies in."""
     is_numbered = source.depth == "totals" or (source.depth == "lines" and source.line_number == "column")
     number = next(field for field in LINE_FIELDS if field.name == "line_number")
-    if item.level == "line" and source.lines is not None:
-        column = source.lines.columns.get("line_number") if is_numbered else None
+    if item.level == "line" and source.lines:
+        column = source.lines[0].columns.get("line_number") if is_numbered else None
         of_line = (*column.raw_columns, *column.asked_columns) if column else ()
         wanted = (item.path,) if item.path else item.names
-        names = tuple(dict.fromkeys((*wanted, *of_line, *source.lines.asked_columns)))
-        written = first_of([source.lines.path], find)
-        lines = with_children(records.where(written.isNotNull()), names, source.lines.only, written, source)
+        names = tuple(dict.fromkeys((*wanted, *of_line, *(name for lines in source.lines for name in lines.asked_columns))))
+        written = [first_of([lines.path], find) for lines in source.lines]
+        told = records.where(F.coalesce(*written).isNotNull())
+        lines = with_children(told, names, lists_of_lines(source, written), source)
         lines = lines.where("_child IS NOT NULL")
         if not item.path:
             in_line = in_children(names)
@@ -130,7 +132,7 @@ def _taken_apart(
 def _children(records: DataFrame, text: Column | None, item: model.Details, source: model.Source) -> DataFrame:
     if text is None:
         text = F.lit(None).cast("string")
-    children = with_children(records.where(text.isNotNull()), item.names, (), text, source)
+    children = with_children(records.where(text.isNotNull()), item.names, [((), text)], source)
     return children.where("_child IS NOT NULL OR _children_broken")
 
 

@@ -13,7 +13,10 @@ from tillhouse.sources.records import LINE_BREAK, BrokenRecord, Records, as_json
 
 
 def read_json_lines(content: bytes, source: Source) -> Records:
-    """One record per line; a line that is no JSON object is a broken record. Nested values stay JSON text, unless opened."""
+    """One record per line, and one for each document in it; a line that is no JSON object is a broken record.
+
+    Nested values stay JSON text, unless opened.
+    """
     text = decode(content, source)
     lines = LINE_BREAK.split(text) if "\r" in text else text.split("\n")
     if not lines[-1]:
@@ -29,22 +32,22 @@ def read_json_lines(content: bytes, source: Source) -> Records:
             continue
         try:
             record = _to_object(line)
-            if not source.jsonl.is_plain:
-                record = opened(record, source.jsonl)
-            cells = {name: _as_text(value) for name, value in record.items()}
+            records = [record] if source.jsonl.is_plain else opened(record, source.jsonl)
+            cells = [{name: _as_text(value) for name, value in each.items()} for each in records]
         except json.JSONDecodeError as error:
             broken.append(BrokenRecord(row, f"not JSON: {error.msg.removesuffix(' at')} at character {error.pos + 1}", line))
             continue
         except (ValueError, RecursionError) as error:
             broken.append(BrokenRecord(row, f"not JSON: {error}", line))
             continue
-        for path in source.nested_paths:
-            nested = record.get(path)
-            for child in nested if isinstance(nested, list) else [nested]:
-                if isinstance(child, dict):
-                    children.setdefault(path, {}).update(dict.fromkeys(child))
-        rows.append(row)
-        found.append(cells)
+        for record in records:
+            for path in source.nested_paths:
+                nested = record.get(path)
+                for child in nested if isinstance(nested, list) else [nested]:
+                    if isinstance(child, dict):
+                        children.setdefault(path, {}).update(dict.fromkeys(child))
+        rows += [row] * len(records)
+        found += cells
     table = to_table(found)
     return Records(table, pa.array(rows, pa.int64()), broken, ignored, {path: list(keys) for path, keys in children.items()})
 

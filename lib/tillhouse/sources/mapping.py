@@ -20,12 +20,16 @@ from tillhouse.sources.written import GROUPING_MARKS, ISO_DAY, ISO_TIME, OFFSET,
 from tillhouse.tables.bronze import BROKEN
 
 _CONTENT = ("line_type", "product_ref", "gtin", "category_ref", "quantity", "gross_amount", "discount_amount")
+_TURNED = ("quantity", "gross_amount", "net_amount", "tax_amount")
 LINEAGE = ("_file", "_file_id", "_row", "_run_id")
 SPARK_TYPES = {
     "text": "STRING", "code": "STRING", "amount": "DECIMAL(18,5)", "price": "DECIMAL(18,5)", "quantity": "DECIMAL(18,3)",
     "integer": "INT", "instant": "TIMESTAMP", "date": "DATE", "boolean": "BOOLEAN",
     "texts": "ARRAY<STRING>",
 }  # fmt: skip
+
+# The kinds of child records that count, and the text that holds them.
+ChildList = tuple[Sequence[model.Alternative], Column]
 
 # Where a name of the export is found in a record: its text, or None if no delivery has ever had it.
 Find = Callable[[str], Column | None]
@@ -74,17 +78,20 @@ def map_records(bronze: DataFrame, source: model.Source, fields: Sequence[Field]
     return with_cells(with_version(bronze, source, find), cells, [*LINEAGE, BROKEN], source)
 
 
-def map_receipt_lines(bronze: DataFrame, source: model.Source, branches: DataFrame) -> tuple[DataFrame, list[Finding]]:
+def map_receipt_lines(
+    bronze: DataFrame, source: model.Source, branches: DataFrame, number: int = 0
+) -> tuple[DataFrame, list[Finding]]:
     """One typed row per receipt line with its receipt's fields; nested lines are exploded.
 
-    ``branches`` (branch_id, time_zone) gives the zone of naive times where the mapping says ``timezone: branch``.
+    ``branches`` (branch_id, time_zone) gives the zone of naive times where the mapping says ``timezone: branch``. Of several
+    lists of lines, that of ``number`` is read; a receipt without any line is a row of the first.
     """
     bronze, find = carried_down(bronze, source)
     records = bronze.transform(with_zone, source, branches, find).transform(with_version, source, find)
     zone = F.col("_zone")
     keep = [*LINEAGE, BROKEN, "_zone", _UNKNOWN_ZONE]
     header = [to_cell(field, source.columns.get(field.name), find, source, zone) for field in RECEIPT_FIELDS]
-    if source.lines is None:
+    if not source.lines:
         records = _with_lines_of_their_own(records, source, find, in_columns(bronze))
         reading = Reading(find, source, zone, "gross_amount", keeps_others=False)
         cells = cells_of_parts(LINE_FIELDS, source.columns, source.unpivot_lines, reading)
@@ -92,17 +99,32 @@ def map_receipt_lines(bronze: DataFrame, source: model.Source, branches: DataFra
         signed = lines.withColumn("gross_amount", unpivot.signed("gross_amount")) if source.unpivot_lines else lines
         return signed, [*found, *_unknown_zone(source)]
     # A receipt's own fields are read once, before its lines are taken apart.
-    records = records.withColumn("_lines", first_of([source.lines.path], find))
-    receipts, found = with_cells(records, header, [*keep, "_lines"], source)
-    receipts = with_children(receipts, source.lines.names, source.lines.only, F.col("_lines"), source)
-    receipts = receipts.withColumn("_is_bare", F.col("_child").isNull() & ~F.col("_children_broken"))
-    in_line = in_children(source.lines.names)
-    cells = [to_cell(field, source.lines.columns.get(field.name), in_line, source, zone) for field in LINE_FIELDS]
-    kept = [name for name in receipts.columns if name not in ("_lines", "_child")]
+    nested, in_line = source.lines[number], in_children(source.line_names)
+    written = [F.col(f"_lines_{position}") for position in range(len(source.lines))]
+    records = records.withColumns({f"_lines_{at}": first_of([item.path], find) for at, item in enumerate(source.lines)})
+    receipts, found = with_cells(records, header, [*keep, *(f"_lines_{at}" for at in range(len(written)))], source)
+    receipts = with_children(receipts, source.line_names, lists_of_lines(source, written), source)
+    receipts = receipts.where(F.col("_child_list") == number).withColumns(
+        {
+            "_is_bare": F.col("_child").isNull() & ~F.col("_children_broken"),
+            "_is_negative": all_hold(nested.negative, in_line, source) if nested.negative else F.lit(False),
+        }
+    )
+    cells = [to_cell(field, nested.columns.get(field.name), in_line, source, zone) for field in LINE_FIELDS]
+    kept = [name for name in receipts.columns if name != "_child" and not name.startswith("_lines_")]
     lines, found_in_lines = with_cells(receipts, cells, kept, source)
-    return lines, found + _unknown_zone(source) + [
+    turned = (
+        {name: F.when(F.col("_is_negative"), -F.col(name)).otherwise(F.col(name)) for name in _TURNED} if nested.negative else {}
+    )
+    return lines.withColumns(turned), found + _unknown_zone(source) + [
         item for item in found_in_lines if item.field not in ("(record)", "version_order")
     ]
+
+
+def lists_of_lines(source: model.Source, written: Sequence[Column]) -> list[ChildList]:
+    """The lists of a receipt's lines; where there are several, a receipt need not have each of them."""
+    empty = F.when(F.coalesce(*written).isNotNull(), F.lit("[]"))
+    return [(item.only, F.coalesce(text, empty)) for item, text in zip(source.lines, written, strict=True)]
 
 
 def _with_lines_of_their_own(records: DataFrame, source: model.Source, find: Find, in_row: Find) -> DataFrame:
@@ -491,26 +513,33 @@ def _unknown_zone(source: model.Source) -> list[Finding]:
     return [Finding("value_unknown", "error", "timezone_column", F.col(BROKEN).isNull() & unknown.isNotNull(), unknown)]
 
 
-def with_children(
-    records: DataFrame, names: Sequence[str], only: Sequence[model.Alternative], text: Column, source: model.Source
-) -> DataFrame:
-    """One row per child record in ``text``; a record whose children cannot be read stays as one row and is marked.
+def with_children(records: DataFrame, names: Sequence[str], lists: Sequence[ChildList], source: model.Source) -> DataFrame:
+    """One row per child record in ``lists``; a record whose children cannot be read stays as one row and is marked.
 
-    The names of the export become positions, since Spark would take names that differ only in case for one.
+    ``_child_list`` is the list that it lies in, ``_child_position`` its place in all of them. The names of the export become
+    positions, since Spark would take names that differ only in case for one.
     """
+    children = F.concat(*(_entries(number, names, only, text, source) for number, (only, text) in enumerate(lists)))
+    exploded = records.withColumn("_children", children).select(
+        "*", F.posexplode_outer("_children").alias("_child_index", "_entry")
+    )
+    return exploded.withColumns(
+        {
+            "_child": F.col("_entry.record"),
+            "_child_list": F.coalesce("_entry.list", F.lit(0)),
+            "_child_position": F.coalesce(F.col("_child_index"), F.lit(0)) + 1,
+            "_children_broken": F.col("_children").isNull(),
+        }
+    ).drop("_children", "_child_index", "_entry")
+
+
+def _entries(number: int, names: Sequence[str], only: Sequence[model.Alternative], text: Column, source: model.Source) -> Column:
     written = ", ".join(f"`{name.replace('`', '``')}`: string" for name in names)
     by_position = ", ".join(f"_{position}: string" for position in range(len(names)))
     children = F.from_json(text, f"array<struct<{written}>>").cast(f"array<struct<{by_position}>>")
     if only:
         children = F.filter(children, lambda child: is_one_of(only, in_children(names, child), source))
-    exploded = records.withColumn("_children", children).select(
-        "*", F.posexplode_outer("_children").alias("_child_index", "_child")
-    )
-    return (
-        exploded.withColumn("_child_position", F.coalesce(F.col("_child_index"), F.lit(0)) + 1)
-        .withColumn("_children_broken", F.col("_children").isNull())
-        .drop("_children", "_child_index")
-    )
+    return F.transform(children, lambda child: F.struct(F.lit(number).alias("list"), child.alias("record")))
 
 
 def with_line_number(lines: DataFrame, source: model.Source, position: str = "_child_position") -> DataFrame:
@@ -523,7 +552,7 @@ def with_line_number(lines: DataFrame, source: model.Source, position: str = "_c
         return lines.withColumn("line_number", F.coalesce("line_number", F.lit(1)))
     if source.line_number == "column" and source.depth == "lines":
         return lines
-    if source.lines is not None:
+    if source.lines:
         return lines.withColumn("line_number", F.col(position))
     receipt = ["branch_id", "register_id", "closing_id", "receipt_id"]
     order = [F.col(f"{unpivot.PART}.is_beside")] if has_parts else []

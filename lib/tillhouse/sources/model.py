@@ -102,10 +102,11 @@ class Case(StrictModel):
     aliases: tuple[Text, ...] = ()
     join: tuple[Text, ...] = ()
     value: Text | None = None
+    empty: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        _exactly_one(self, ("aliases", "join", "value"), "for example value: VOIDED")
+        _exactly_one(self, ("aliases", "join", "value", "empty"), "for example value: VOIDED")
         return self
 
     @property
@@ -292,6 +293,7 @@ class Children(StrictModel):
     """Which child records of a record count, and how they are read."""
 
     only: tuple[Alternative, ...] = ()
+    negative: tuple[Condition, ...] = ()
     columns: dict[str, Column]
 
     @property
@@ -307,7 +309,8 @@ class Children(StrictModel):
     @property
     def asked_columns(self) -> tuple[str, ...]:
         """Names that only conditions look at."""
-        return tuple(name for kind in self.only for condition in kind.when for name in condition.aliases)
+        conditions = (*(condition for kind in self.only for condition in kind.when), *self.negative)
+        return tuple(name for condition in conditions for name in condition.aliases)
 
     @property
     def _all_names(self) -> tuple[str, ...]:
@@ -329,14 +332,12 @@ class Details(Children):
 
     path: Text | None = None
     level: Literal["receipt", "line"] = "receipt"
-    negative: tuple[Condition, ...] = ()
     unpivot: tuple[Unpivoted, ...] = ()
 
     @property
     def asked_columns(self) -> tuple[str, ...]:
         """Names that only conditions and amounts of their own look at."""
-        asked = (name for condition in self.negative for name in condition.aliases)
-        return (*super().asked_columns, *asked, *_asked(self.unpivot))
+        return (*super().asked_columns, *_asked(self.unpivot))
 
 
 def _as_list(value: object) -> object:
@@ -345,6 +346,7 @@ def _as_list(value: object) -> object:
 
 
 SeveralDetails = Annotated[tuple[Details, ...], BeforeValidator(_as_list)]
+SeveralLines = Annotated[tuple[Nested, ...], BeforeValidator(_as_list)]
 
 
 class VersionOrder(StrictModel):
@@ -404,7 +406,7 @@ class Source(StrictModel):
     ignored_columns: tuple[Text, ...] = ()
     carry_down: CarryDown | None = None
     columns: dict[str, Column]
-    lines: Nested | None = None
+    lines: SeveralLines = ()
     payments: SeveralDetails = ()
     taxes: SeveralDetails = ()
     references: SeveralDetails = ()
@@ -453,7 +455,7 @@ class Source(StrictModel):
     @property
     def nested_paths(self) -> tuple[str, ...]:
         """Columns of a record that hold child records."""
-        lines = (self.lines.path,) if self.lines else ()
+        lines = (item.path for item in self.lines)
         of_receipt = (item.path for items in self.details.values() for item in items if item.path and item.level == "receipt")
         return tuple(dict.fromkeys((*lines, *of_receipt)))
 
@@ -463,7 +465,17 @@ class Source(StrictModel):
 
     def tells(self, field: str) -> bool:
         """Whether a field of receipts or lines is mapped."""
-        return field in self.columns or (self.lines is not None and field in self.lines.columns)
+        return field in self.columns or any(field in item.columns for item in self.lines)
+
+    @property
+    def line_names(self) -> tuple[str, ...]:
+        """Names in nested lines that the mapping looks at, whichever list they lie in."""
+        return tuple(dict.fromkeys(name for item in self.lines for name in item.names))
+
+    @property
+    def placed_lines(self) -> list[tuple[str, Nested]]:
+        """Each list of lines with its place in the mapping: ``lines``, or ``lines[1]`` where there are several."""
+        return [("lines" if len(self.lines) == 1 else f"lines[{number}]", item) for number, item in enumerate(self.lines)]
 
     @property
     def placed_details(self) -> list[tuple[str, str, Details]]:
@@ -489,15 +501,15 @@ class Source(StrictModel):
     def needed(self) -> list[dict[str, tuple[str, ...]]]:
         """Fields that a file must have a column for, with that column's names; of each group at least one."""
         groups = [
-            {field.name: mapped[field.name].raw_columns}
-            for _, mapped, known in self._mapped()
+            {field.name if place in ("columns", "lines.columns") else f"{place}.{field.name}": mapped[field.name].raw_columns}
+            for place, mapped, known in self._mapped()
             for field in known
             if field.name in mapped and (field.required or mapped[field.name].required or self._is_numbered(field.name))
         ]
         if self.entity == "receipt":
             groups.append({name: self.columns[name].raw_columns for name in _DATED if name in self.columns})
-        if self.lines is not None:
-            groups.append({self.lines.path: (self.lines.path,)})
+        if self.lines:
+            groups.append({item.path: (item.path,) for item in self.lines})
         if self.amounts_paid:
             groups.append({"payments.unpivot": self.amounts_paid})
         given = {name for _, mapped, _ in self._mapped() for name, column in mapped.items() if column.default}
@@ -539,11 +551,11 @@ class Source(StrictModel):
     def _mapped(self) -> list[tuple[str, Mapping[str, Column], tuple[fields.Field, ...]]]:
         """The mapped columns by place, each with the fields that may be filled there."""
         mapped: list[tuple[str, Mapping[str, Column], tuple[fields.Field, ...]]] = []
-        if self.lines is None:
+        if not self.lines:
             mapped.append(("columns", self.columns, entities.FIELDS[self.entity]))
         else:
             mapped.append(("columns", self.columns, fields.RECEIPT_FIELDS))
-            mapped.append(("lines.columns", self.lines.columns, fields.LINE_FIELDS))
+            mapped += [(f"{place}.columns", item.columns, fields.LINE_FIELDS) for place, item in self.placed_lines]
         return mapped
 
     def _all_mapped(self) -> list[tuple[str, Mapping[str, Column], tuple[fields.Field, ...]]]:
@@ -595,8 +607,10 @@ class Source(StrictModel):
             yield "quality.delay", "needs delivery.from_path (the period) and version_order.from_path (the time of the export)"
 
     def _problems_of_layout(self) -> Iterable[tuple[str, str]]:
-        if self.lines is not None:
-            yield from self._problems_of_children("lines", self.lines.path)
+        for place, nested in self.placed_lines:
+            yield from self._problems_of_children(place, nested.path)
+        if len(self.lines) > 1 and self.line_number == "column":
+            yield "line_number", "several lists of lines are counted one after the other; say line_number: ordinal"
         for kind, place, item in self.placed_details:
             yield from self._problems_of_details(kind, place, item)
         if self.carry_down is not None and self.format not in ("csv", "xlsx"):
@@ -608,12 +622,11 @@ class Source(StrictModel):
         yield from self._problems_of_parts()
         if len({item.level for item in self.taxes}) > 1:
             yield "taxes", "are told for lines or for receipts, not for both: they would count twice"
-        columns = self.lines.columns if self.lines else self.columns
-        if self._is_numbered("line_number") and "line_number" not in columns:
+        if self._is_numbered("line_number") and not self.tells("line_number"):
             yield "line_number", "column needs the field line_number; map it or say line_number: ordinal"
         if self.document == "day" and self.depth == "lines":
             yield "document", "day needs depth: categories or totals"
-        if self.void_rule == "as_original" and "is_void" not in columns:
+        if self.void_rule == "as_original" and not self.tells("is_void"):
             yield "void_rule", "as_original needs the field is_void; map it"
         if self.sign_rule == "by_type" and "transaction_type" not in self.columns:
             yield "sign_rule", "by_type needs the field transaction_type; map it under columns"
@@ -634,7 +647,7 @@ class Source(StrictModel):
             yield f"{place}.level", f"a {known.meaning} is of no line; remove the key"
         if item.level == "line" and "line_number" in item.columns:
             yield f"{place}.columns.line_number", "is that of the line that holds it (level: line); remove it"
-        if item.level == "line" and self.lines is None and self.line_number == "by_content":
+        if item.level == "line" and not self.lines and self.line_number == "by_content":
             yield f"{place}.level", "line needs lines that are numbered by a column or in the order of the file"
         if item.unpivot:
             yield from self._problems_of_unpivot(kind, place, item)
@@ -656,7 +669,7 @@ class Source(StrictModel):
 
     def _problems_of_parts(self) -> Iterable[tuple[str, str]]:
         for key in ("line_rows", "unpivot_lines"):
-            if getattr(self, key) and self.lines is not None:
+            if getattr(self, key) and self.lines:
                 yield (
                     key,
                     "is for records that are lines themselves; these are nested under lines: say lines.only, or remove the key",

@@ -88,10 +88,18 @@ def decide_columns(records: Records, source: Source) -> list[ColumnDecision]:
             decisions += [
                 ColumnDecision(d.column if d.decision == "missing" else prefix + d.column, d.decision, d.field) for d in found
             ]
+    if len(source.lines) > 1:
+        decisions = _told_in_any_list(decisions)
     present = {column_key(name) for name in records.columns}
     if source.amounts_paid and not present & {column_key(name) for name in source.amounts_paid}:
         decisions.append(ColumnDecision("payments.unpivot", "missing", "payments.unpivot"))
     return decisions
+
+
+def _told_in_any_list(decisions: list[ColumnDecision]) -> list[ColumnDecision]:
+    """What is mapped for several lists of lines, such as taxes of lines, is missing where none of them has it."""
+    told = {field for d in decisions if d.decision != "missing" for field in (d.field or "").split(", ")}
+    return list(dict.fromkeys(d for d in decisions if d.decision != "missing" or d.field not in told))
 
 
 _Mapped = list[tuple[str, Column]]
@@ -101,14 +109,17 @@ def _told_in(path: str | None, source: Source) -> tuple[_Mapped, set[str]]:
     """What is mapped in the child records under ``path``, or in the records beside ``columns``; and names that are only asked."""
     mapped: _Mapped = []
     asked: set[str] = set()
-    lines_path = source.lines.path if source.lines else None
-    if source.lines is not None and path == lines_path:
-        mapped += source.lines.columns.items()
-        asked |= set(source.lines.asked_columns)
+    lines_paths: list[str | None] = [*(item.path for item in source.lines)] or [None]
+    for place, nested in source.placed_lines:
+        if path == nested.path:
+            mapped += [
+                (field if place == "lines" else f"{place}.columns.{field}", column) for field, column in nested.columns.items()
+            ]
+            asked |= set(nested.asked_columns)
     for _, place, item in source.placed_details:
-        if item.level == "line" and item.path and path == lines_path:
+        if item.level == "line" and item.path and path in lines_paths:
             asked.add(item.path)
-        elif path == (lines_path if item.level == "line" else item.path):
+        elif path in (lines_paths if item.level == "line" else [item.path]):
             mapped += [(f"{place}.{field}", column) for field, column in item.columns.items()]
             asked |= set(item.asked_columns)
     return mapped, asked
