@@ -29,7 +29,19 @@ OF_SEVERAL_FILES = {
 }
 OF_SEVERAL_RULES = (CONFLICTING, PRODUCT_UNKNOWN, AMBIGUOUS, CATEGORY_UNKNOWN, REUSED, NOT_DIVIDED, REFERENCE)
 PAID_ELSEWHERE = (PAYMENTS_DIFFER, "square_items")  # what is told by another export, no single file shows
-TELLS = ("exception_id", "rule", "severity", "source", "entity", "record_key", "branch_id", "business_date", "amount", "currency")
+TELLS = (
+    "exception_id",
+    "rule",
+    "severity",
+    "source",
+    "entity",
+    "record_key",
+    "branch_id",
+    "business_date",
+    "amount",
+    "currency",
+    "owner",
+)
 
 
 @pytest.fixture(scope="module")

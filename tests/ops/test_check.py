@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -101,6 +102,49 @@ def test_the_customers_of_the_page_come_out_as_the_page_says(example: Path) -> N
     assert "Widmer" not in done.stdout.decode()
 
 
+@pytest.mark.parametrize(
+    ("limits", "code", "held"),
+    [
+        (
+            "{warn: 0.01, stop: 0.1}",
+            1,
+            "file_share_rejected: 1 of 9 records are kept out (11.11%), stop above 10.00%. Rule: quality in",
+        ),
+        ("{warn: 0.01}", 0, None),
+    ],
+)
+def test_the_limits_of_the_source_and_who_answers_are_those_of_a_run(
+    example: Path, limits: str, code: int, held: str | None
+) -> None:
+    mapping = example / "mychain" / "sources" / "journal.yml"
+    mapping.write_text(mapping.read_text("utf-8") + f"quality: {{rejected: {limits}}}\n", "utf-8")
+    duties = "responsible: [{when: {rules: [file_share_rejected]}, owner: night-shift, due: 4 hours}]\n"
+    (example / "mychain" / "exceptions.yml").write_text(duties, "utf-8")
+    command = [str(Path(sys.executable).with_name("tillhouse")), *call(example, JOURNAL, "--json")]
+    done = subprocess.run(command, cwd=example, check=False, capture_output=True, timeout=120)
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["is_fine"]) == (code, held is None)
+    assert (report["held_because"] or "").startswith(held or "")
+    assert (report["held_because"] is None) == (held is None)
+    assert {(item["rule"], item["severity"], item["owner"], item["due"]) for item in report["exceptions"]} == {
+        ("file_share_rejected", "error" if held else "warning", "night-shift", "4 hours"),
+        ("business_date_missing", "error", "farm-shops", "7 days"),
+        ("field_unreadable", "error", "farm-shops", "7 days"),
+    }
+    assert report["lines"] == {"accepted": 8, "rejected": 1, "repeated": 0}  # what is held is shown all the same
+
+
+def test_what_a_control_file_beside_it_states_is_known(example: Path) -> None:
+    mapping = example / "mychain" / "sources" / "journal.yml"
+    control = "{control_totals: {stop: 0}, control_file: {pattern: 'journal/journal_{day}.ctl', records: Zeilen}}"
+    text = mapping.read_text("utf-8").replace("journal_*.txt", "journal_{day}.txt")
+    mapping.write_text(f"{text}quality: {control}\n", "utf-8")
+    source = load_config(example / "mychain").source("journal")
+    assert check.inspect(source, example / JOURNAL)[0].stated == {"records": None}
+    (example / JOURNAL).with_suffix(".ctl").write_text("Zeilen\n9\n", "utf-8")
+    assert check.inspect(source, example / JOURNAL)[0].stated == {"records": "9"}
+
+
 def test_a_file_that_would_be_rejected_is_told_with_its_reason(
     example: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +235,9 @@ def test_exceptions_are_told_by_rule_with_the_first_rows(example: Path) -> None:
             "severity": "error",
             "record_key": f"A/{row}",
             "context": {"row": row, "field": "line_type", "value": "X"},
+            "owner": "till-team",
+            "opened_at": datetime(2026, 1, 1, tzinfo=UTC),
+            "due_at": datetime(2026, 1, 3, tzinfo=UTC),
         }
         for row in (9, 3, 7, 5)
     ]
@@ -198,7 +245,7 @@ def test_exceptions_are_told_by_rule_with_the_first_rows(example: Path) -> None:
     [group] = report["exceptions"]
     assert (group["count"], [example["row"] for example in group["examples"]]) == (4, [3, 5, 7])
     said = check_report.as_text(report)
-    assert "error value_unknown of line_type: 4. Add the value to value_maps in the mapping." in said
+    assert "error value_unknown of line_type: 4. Add the value to value_maps in the mapping. (till-team, within 2 days)" in said
     assert "    row 3, A/3: X\n" in said
     assert "    and 1 more" in said
     assert said.endswith("NOTHING OF THE FILE WOULD COUNT")
@@ -209,5 +256,5 @@ def test_an_empty_inspection_shows_no_totals(example: Path) -> None:
     inspection, _ = check.inspect(source, example / JOURNAL)
     rejected = Inspection(inspection.delivery, "the reason. Rule: a rule. Remedy: a remedy.")
     assert check_report.to_report(check.Checked(source, rejected)).keys() == {
-        "source", "entity", "path", "is_fine", "rejected_because", "notes", "records", "columns",
+        "source", "entity", "path", "is_fine", "rejected_because", "held_because", "notes", "records", "columns",
     }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
-from tillhouse.bronze import files, ingest
+from tillhouse.bronze import controls, files, ingest
 from tillhouse.bronze.files import Delivery, Inspection
 from tillhouse.config import Config
 from tillhouse.errors import ConfigError
 from tillhouse.gold import facts
+from tillhouse.ops import gate
 from tillhouse.ops.memory_store import MemoryStore
 from tillhouse.products.rules import ProductRules
-from tillhouse.quality.duties import Duties
 from tillhouse.silver import step
 from tillhouse.silver.products import CATEGORY_UNKNOWN
 from tillhouse.sources.model import Source
@@ -42,7 +42,7 @@ Loaded = Sequence[tuple[Inspection, bytes]]
 class Checked:
     """What a first run would make of a file: what reading it found, the rows of silver by table, and what is wrong.
 
-    ``counting`` are the keys of the receipts that become facts.
+    ``counting`` are the keys of the receipts that become facts. ``held``: why the file would wait for somebody's decision.
     """
 
     source: Source
@@ -51,6 +51,7 @@ class Checked:
     exceptions: Sequence[dict[str, Any]] = ()
     counting: frozenset[str] = frozenset()
     notes: Sequence[str] = ()
+    held: str | None = None
 
     def table(self, table: Table) -> pa.Table:
         """The rows of a table of silver; one that was not written has neither rows nor columns."""
@@ -85,7 +86,13 @@ def inspect(source: Source, file: Path, path: str | None = None) -> tuple[Inspec
         ConfigError: the file cannot be opened, or its path is none of the source.
     """
     content = _read(file)
-    return files.inspect_content(_delivery(source, file, len(content), path), content), content
+    found = files.inspect_content(_delivery(source, file, len(content), path), content)
+    control = controls.control_path(found)
+    if control is None:
+        return found, content
+    beside = file.resolve().as_posix().removesuffix(found.delivery.path)
+    stated = Path(beside, control)
+    return replace(found, stated=controls.stated_in(_read(stated) if stated.is_file() else None, source)), content
 
 
 def check(spark: SparkSession, config: Config, inspection: Inspection, content: bytes, branches: Path | None = None) -> Checked:
@@ -100,21 +107,36 @@ def check(spark: SparkSession, config: Config, inspection: Inspection, content: 
     source = inspection.delivery.source
     assert source is not None
     masters, notes = ([], []) if source.entity == "branch" else _masters(config, branches)
-    loaded = [(inspection, content), *masters]
-    store = _trial(spark, loaded)
+    judged = _judged(spark, inspection, content)
+    loaded = [(judged, content), *masters]
+    store = _trial(spark, config, loaded)
     if source.entity == "receipt" and not masters:
         known = sorted(item["branch_id"] for item in _exceptions(store, source) if item["rule"] == BRANCH_UNKNOWN)
-        store = _trial(spark, loaded, list(dict.fromkeys(known)))
+        store = _trial(spark, config, loaded, list(dict.fromkeys(known)))
         notes.append(
             "no master data of branches was found: every branch that the file names counts as known, in the mapping's zone or "
             f"UTC, with currency {NO_CURRENCY} where the mapping names none. Deliver master data, or name a file with --branches."
         )
     written = {table: rows for table, rows in store.written.items() if table.schema == "silver"}
     valid = store.read(silver.RECEIPT).where(facts.VALID).select("receipt_key").collect()
-    return Checked(source, inspection, written, _exceptions(store, source), frozenset(row[0] for row in valid), notes)
+    counting = frozenset(row[0] for row in valid)
+    held = gate.with_hold(judged, {}).reason
+    return Checked(source, judged, written, _exceptions(store, source), counting, notes, held)
 
 
-def _trial(spark: SparkSession, loaded: Loaded, branches: Sequence[str] = ()) -> MemoryStore:
+def _judged(spark: SparkSession, item: Inspection, content: bytes) -> Inspection:
+    """The inspection with the limits of its source that the file exceeds."""
+    source = item.delivery.source
+    assert source is not None
+    if source.quality is None:
+        return item
+    store = MemoryStore(spark)
+    _load(store, source, [(item, content)])
+    facts = gate.to_facts(store, source, [item], store.read(bronze_table(source.name, source.personal_data)))
+    return replace(item, checks=tuple(gate.exceeded(source, item, facts[item.delivery.path])))
+
+
+def _trial(spark: SparkSession, config: Config, loaded: Loaded, branches: Sequence[str] = ()) -> MemoryStore:
     """Silver as a first run makes it. Tokens are made with a key that nobody keeps."""
     store = MemoryStore(spark)
     sources = {item.delivery.source.name: item.delivery.source for item, _ in loaded if item.delivery.source}
@@ -123,9 +145,10 @@ def _trial(spark: SparkSession, loaded: Loaded, branches: Sequence[str] = ()) ->
     store.overwrite(ops.FILE_LEDGER, ingest.ledger_rows(spark, [item for item, _ in loaded], RUN_ID, _AT))
     if branches:
         store.overwrite(silver.BRANCH, spark.createDataFrame(_assumed(branches, loaded[0][0]), silver.BRANCH.struct))
-    declared, duties = list(sources.values()), Duties((), list(sources.values()))
-    key = secrets.token_bytes(32)
-    step.run(store, declared, rules=ProductRules(), token_key=key, run_id=RUN_ID, seen_at=_AT, since=None, duties=duties)
+    declared, key = list(sources.values()), secrets.token_bytes(32)
+    step.run(
+        store, declared, rules=ProductRules(), token_key=key, run_id=RUN_ID, seen_at=_AT, since=None, duties=config.duties
+    )  # fmt: skip
     return store
 
 

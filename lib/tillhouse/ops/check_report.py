@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ from tillhouse.ops.check import Checked
 from tillhouse.ops.text import as_table
 from tillhouse.quality.rules import remedy_of
 from tillhouse.sources.fields import REVENUE_LINE_TYPES
+from tillhouse.sources.policy import as_words
 from tillhouse.tables import Table, silver
 
 EXAMPLES = 3
@@ -29,8 +31,9 @@ def to_report(checked: Checked, first: int = 3) -> dict[str, Any]:
         "source": checked.source.name,
         "entity": checked.source.entity,
         "path": item.delivery.path,
-        "is_fine": checked.accepted > 0,
+        "is_fine": checked.accepted > 0 and checked.held is None,
         "rejected_because": item.reason,
+        "held_because": checked.held,
         "notes": list(checked.notes),
         "records": {"read": item.rows_read, "broken": item.rows_broken, "left_out": item.rows_ignored},
         "columns": [{"column": d.column, "decision": d.decision, "fields": d.field} for d in item.columns],
@@ -51,23 +54,26 @@ def to_report(checked: Checked, first: int = 3) -> dict[str, Any]:
 
 
 def _exceptions(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """By rule and field: how many, what to do, and the first of them."""
-    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    """By rule, field and who answers until when: how many, what to do, and the first of them."""
+    groups: dict[tuple[str, str, str, str, timedelta], list[Mapping[str, Any]]] = defaultdict(list)
     for row in found:
-        groups[row["severity"], row["rule"], row["context"].get("field") or ""].append(row)
+        due = row["due_at"] - row["opened_at"]
+        groups[row["severity"], row["rule"], row["context"].get("field") or "", row["owner"], due].append(row)
     return [
         {
             "rule": rule,
             "severity": severity,
             "field": field,
             "count": len(rows),
+            "owner": owner,
+            "due": as_words(due),
             "remedy": remedy_of(rule),
             "examples": [
                 {"row": row["context"].get("row"), "value": row["context"].get("value"), "record": row["record_key"]}
                 for row in sorted(rows, key=lambda row: row["context"].get("row") or 0)[:EXAMPLES]
             ],
         }
-        for (severity, rule, field), rows in sorted(groups.items())
+        for (severity, rule, field, owner, due), rows in sorted(groups.items())
     ]
 
 
@@ -192,7 +198,9 @@ def as_text(report: Mapping[str, Any]) -> str:
         parts += [_told_receipt(receipt) for receipt in report["first_receipts"]]
     else:
         parts += [f"{name}, the first of them:\n{_told_rows(rows)}" for name, rows in report["first_records"].items()]
-    if not report["is_fine"]:
+    if report["held_because"]:
+        parts.append(f"THE FILE WOULD BE HELD: {report['held_because']}")
+    elif not report["is_fine"]:
         parts.append("NOTHING OF THE FILE WOULD COUNT" + ("" if records["read"] else ": it has no records"))
     return "\n\n".join(parts)
 
@@ -209,7 +217,8 @@ def _told_of_exceptions(groups: Sequence[Mapping[str, Any]]) -> list[str]:
     told = []
     for group in groups:
         field = f" of {group['field']}" if group["field"] else ""
-        told.append(f"{group['severity']} {group['rule']}{field}: {group['count']:,}. {group['remedy']}")
+        duty = f"{group['owner']}, within {group['due']}"
+        told.append(f"{group['severity']} {group['rule']}{field}: {group['count']:,}. {group['remedy']} ({duty})")
         told += [
             f"    row {example['row']}, {example['record']}" + (f": {example['value']}" if example["value"] is not None else "")
             for example in group["examples"]

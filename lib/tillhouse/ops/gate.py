@@ -112,14 +112,15 @@ def _decisions(store: Store) -> dict[tuple[str, str], str]:
     return {(row["rule"], row["record_key"]): row["status"] for row in rows.select("rule", "record_key", "status").collect()}
 
 
-def to_facts(store: Store, source: Source, items: Sequence[Inspection]) -> dict[str, Facts]:
-    """What the files of a source hold, by path."""
+def to_facts(store: Store, source: Source, items: Sequence[Inspection], bronze: DataFrame | None = None) -> dict[str, Facts]:
+    """What the files of a source hold, by path. ``bronze`` are their records, where they have been read already."""
     limits = source.quality
     assert limits is not None
     found = {item.delivery.path: Facts() for item in items}
     filled = [item for item in items if item.rows_read]
     if filled and (limits.rejected or limits.stated_totals or limits.control_totals):
-        rows = store.keep(_judged(ingest.to_bronze(store.spark, source, filled, ""), source))
+        read = ingest.to_bronze(store.spark, source, filled, "") if bronze is None else bronze
+        rows = store.keep(_judged(read, source))
         for row in count(rows, source.entity == "receipt").collect():
             found[row["_file"]] = Facts(row["rejected"], row["amount"] or Decimal(0), row["receipts"], row["differing"])
     if limits.delay is not None:

@@ -129,7 +129,7 @@ def exceeded(rule: str, limits: ShareLimits | DelayLimits | None, value: float |
     for name, severity in (("stop", "error"), ("warn", "warning")):
         limit = getattr(limits, name, None)
         if limit is not None and value > limit:
-            told = f"{limit:.2%}" if isinstance(limit, float) else _told(limit)
+            told = f"{limit:.2%}" if isinstance(limit, float) else as_words(limit)
             return [Check(rule, severity, found, f"{name} above {told}")]
     return []
 
@@ -137,7 +137,7 @@ def exceeded(rule: str, limits: ShareLimits | DelayLimits | None, value: float |
 def exceeded_delay(limits: DelayLimits | None, due_at: datetime, exported_at: datetime) -> list[Check]:
     """By how much a file was exported after it was due."""
     delay = exported_at - due_at
-    return exceeded(DELAYED, limits, delay, f"exported {_told(delay)} after it was due ({due_at:%Y-%m-%d %H:%M} UTC)")
+    return exceeded(DELAYED, limits, delay, f"exported {as_words(delay)} after it was due ({due_at:%Y-%m-%d %H:%M} UTC)")
 
 
 def exceeded_rejected(limits: ShareLimits | None, rejected: int, records: int) -> list[Check]:
@@ -187,7 +187,8 @@ def control_of(text: str, control: ControlFile, layout: Csv) -> dict[str, str | 
     return {name: row.get(column) for name, column in wanted.items() if column is not None}
 
 
-def _told(duration: timedelta) -> str:
+def as_words(duration: timedelta) -> str:
+    """A duration in whole days, else in hours."""
     hours = duration // timedelta(hours=1)
     count, unit = (hours // 24, "day") if hours and hours % 24 == 0 else (hours, "hour")
     return f"{count} {unit}{'' if count == 1 else 's'}"
