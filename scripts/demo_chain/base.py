@@ -21,6 +21,7 @@ CLOUD_TILL = "cloud_till"
 CURRENCY = "USD"
 FIRST_MONDAY = date(2016, 12, 26)  # the data's week 1 is the last day of ISO week 2016-W52
 
+TABLES = ("transactions", "products", "demographics", "campaigns", "campaign_descriptions", "coupons", "coupon_redemptions")
 REGIONS = ("Nord", "Ost", "Süd", "West", "Mitte", "Küste")
 FORMATS = ("City", "Markt", "Supermarkt")  # from the third of the branches with the fewest baskets to the most
 TIME_ZONES = ("America/New_York", "America/Detroit", "America/Toronto")  # one clock in 2017, so the dates agree
@@ -93,13 +94,13 @@ def delivery_name(stem: str, week: int, suffix: str, delay: int = 0) -> str:
 
 
 def open_source(data: Path) -> duckdb.DuckDBPyConnection:
-    """Open the data's transactions and products; money becomes integer cents, the stored floats carry no more."""
+    """Open the data's tables; money becomes integer cents, the stored floats carry no more."""
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     con.execute("CREATE MACRO cents(amount) AS CAST(round(amount * 100) AS BIGINT)")
     con.execute("CREATE MACRO money(c) AS CAST(CAST(c * 0.01 AS DECIMAL(18, 2)) AS VARCHAR)")
     con.execute("CREATE MACRO betrag(c) AS replace(money(c), '.', ',')")
-    for table in ("transactions", "products"):
+    for table in TABLES:
         con.read_parquet(str(data / f"{table}.parquet")).create_view(table)
     return con
 
