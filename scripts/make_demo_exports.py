@@ -69,7 +69,7 @@ def make_exports(out: Path, weeks: int | None, branches: int | None, plain: bool
             write_cloud_receipts(con, new / "landing" / CLOUD_TILL / "sales")
         else:
             plant(con)
-            write_chain(con, new, out.resolve())
+            write_chain(con, new, out.resolve(), seed)
             shutil.rmtree(out / "conf", ignore_errors=True)
             (new / "conf").rename(out / "conf")
         files = sum(path.is_file() for path in (new / "landing").rglob("*"))

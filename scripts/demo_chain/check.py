@@ -10,7 +10,9 @@ from deltalake import DeltaTable
 
 TABLES = (
     "gold.kpi_branch_day", "gold.fct_receipt", "gold.dim_branch", "silver.receipt", "silver.receipt_line",
-    "silver.receipt_payment", "silver.exception", "ops.file_ledger", "ops.delivery",
+    "silver.receipt_payment", "silver.exception", "ops.file_ledger", "ops.delivery", "silver.party", "silver.consent",
+    "silver.campaign", "silver.campaign_contact", "silver.coupon", "silver.coupon_redemption", "silver.ticket",
+    "silver.open_item", "silver.warranty",
 )  # fmt: skip
 
 
@@ -62,6 +64,22 @@ FIGURES = {
         "SELECT source, branch_id, business_date::DATE FROM expected_deliveries",
         """SELECT source, branch_id, business_date FROM delivery SEMI JOIN receipt USING (source, branch_id, business_date)
            WHERE delivery.status = 'late'""",
+    ),
+}
+RECORDS = ("campaign", "campaign_contact", "coupon", "coupon_redemption", "ticket", "open_item", "warranty")
+FIGURES |= {
+    "customers of loyalty scheme, CRM and shop": (
+        "SELECT source, is_company = 'True' AND source = 'shopify_customers', count(*) FROM parties GROUP BY ALL",
+        """SELECT source, party_type = 'company', count(*) FROM party
+           WHERE source IN (SELECT DISTINCT source FROM parties) GROUP BY ALL""",
+    ),
+    "their consents by channel, purpose and state": (
+        "SELECT source, channel, purpose, state, count(*) FROM expected_consents GROUP BY ALL",
+        "SELECT source, channel, purpose, state, count(*) FROM consent WHERE state <> 'unknown' GROUP BY ALL",
+    ),
+    "campaigns, coupons, tickets, invoices, warranties": (
+        "SELECT source, records::BIGINT FROM expected_records",
+        " UNION ALL ".join(f"SELECT source, count(*) FROM {name} GROUP BY ALL" for name in RECORDS),
     ),
 }
 # What must be true of a planted document (p) and its receipt (r) in the lake, by the beginning of its fate.

@@ -11,6 +11,12 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ZONE = "America/New_York"
+IN_DOLLARS = {"columns": {"currency": {"value": "USD"}}}
+OF_CUSTOMERS: dict[str, dict[str, Any]] = {
+    "loyalty_members": {}, "hubspot_contacts": {}, "shopify_customers": {}, "tickets_csv": {}, "open_items_csv": {},
+    "warranties_csv": {}, "campaigns_csv": IN_DOLLARS, "campaign_contacts_csv": {}, "coupons_csv": IN_DOLLARS,
+    "coupon_redemptions_csv": IN_DOLLARS,
+}  # fmt: skip
 
 
 def write_conf(con: duckdb.DuckDBPyConnection, conf: Path, out: Path) -> None:
@@ -26,10 +32,11 @@ def write_conf(con: duckdb.DuckDBPyConnection, conf: Path, out: Path) -> None:
         "dsfinvk": {"value_maps": {"branch_id": dict(registers)}, "version_order": {"timezone": ZONE}},
         "poslog": {"file_pattern": "poslog/{branch}_poslog_{week}_{exported}.xml"},
         "category_totals": {"file_pattern": "category_totals/{branch}/tage_{week}_{exported}.csv"},
+        **OF_CUSTOMERS,
     }
     for name, changed in changes.items():
         mapping = yaml.safe_load((ROOT / "conf" / "library" / f"{name}.yml").read_text("utf-8"))
-        said = f"# Made from conf/library/{name}.yml. Changed: {', '.join(changed)}.\n"
+        said = f"# Made from conf/library/{name}.yml. Changed: {', '.join(changed) or 'nothing'}.\n"
         _write(conf / "sources" / f"{name}.yml", _with(mapping, changed), said)
 
 

@@ -101,14 +101,16 @@ def _write_contacts(landing: Path, records: Sequence[PartyRecord], consents: Con
 
 
 def _write_shoppers(landing: Path, records: Sequence[PartyRecord], consents: Consents) -> None:
+    """In the shop a company orders under its own name alone."""
     rows = []
     for record in records:
         told, lot = record.told, _lot(record)
         email, sms = lot.choice(("yes", "no")), lot.choice(("yes", "no", ""))
+        names = ("", "") if told.is_company else (told.given_name, told.family_name)
         states = {"yes": "granted", "no": "denied"}
         _note(consents, record, (("email", "marketing", states[email]), ("sms", "marketing", states.get(sms))))
         rows.append((
-            f"'{record.source_id}", told.given_name, told.family_name, told.email, email, told.company, told.street, "",
+            f"'{record.source_id}", *names, told.email, email, told.company, told.street, "",
             told.city, "", "DE", f"'{told.postal_code}", "", told.mobile, sms, "0.00", 0, "", "no", "",
         ))  # fmt: skip
     write_rows(landing / "shopify" / f"customers_export_{EXPORTED}.csv", SHOPPER_COLUMNS, rows)
