@@ -9,18 +9,15 @@ import duckdb
 from demo_chain.broken import plant_broken
 from demo_chain.cloud_till import write_cloud_receipts
 from demo_chain.conf import write_conf
+from demo_chain.customers import write_customers
 from demo_chain.day_totals import load_day_totals, write_day_totals
 from demo_chain.deliveries import plant_deliveries
 from demo_chain.dsfinvk import write_dsfinvk
 from demo_chain.erp import plant_new_region, write_kassenbons
 from demo_chain.expected import write_expected
 from demo_chain.extras import plant_anonymous_receipts, plant_extras, plant_wrong_payments, plant_wrong_sums
-from demo_chain.marketing import write_campaigns
-from demo_chain.parties import load_people, write_parties, write_rows
-from demo_chain.people import of_households
 from demo_chain.poslog import write_poslog
 from demo_chain.returns import plant_returns
-from demo_chain.service import write_open_items, write_tickets, write_warranties
 from demo_chain.systems import load_details
 from demo_chain.voids import plant_voids
 
@@ -55,17 +52,3 @@ def write_chain(con: duckdb.DuckDBPyConnection, new: Path, out: Path, seed: int)
     write_customers(con, landing, new / "truth", seed)
     write_expected(con, new / "truth")
     write_conf(con, new / "conf", out)
-
-
-def write_customers(con: duckdb.DuckDBPyConnection, landing: Path, truth: Path, seed: int) -> None:
-    """Write what is known of the customers beside their receipts, and how many records each of these exports holds."""
-    people = load_people(con, seed)
-    write_parties(landing, truth, people, seed)
-    first = of_households(people)
-    counted = {f"{name}_csv": number for name, number in write_campaigns(con, landing).items()}
-    counted["campaign_contacts_csv"] = counted.pop("contacts_csv")
-    counted["coupon_redemptions_csv"] = counted.pop("redemptions_csv")
-    counted["tickets_csv"] = write_tickets(con, landing)
-    counted["open_items_csv"] = write_open_items(con, landing, first)
-    counted["warranties_csv"] = write_warranties(con, landing, first)
-    write_rows(truth / "expected_records.csv", "source,records", sorted(counted.items()))

@@ -9,13 +9,15 @@ from typing import Any
 import duckdb
 import yaml
 
+from demo_chain.exports import ZONE
+
 ROOT = Path(__file__).resolve().parents[2]
-ZONE = "America/New_York"
 IN_DOLLARS = {"columns": {"currency": {"value": "USD"}}}
+AT_THE_BRANCHES = {"timezone": ZONE, "version_order": {"timezone": ZONE}}
 OF_CUSTOMERS: dict[str, dict[str, Any]] = {
-    "loyalty_members": {}, "hubspot_contacts": {}, "shopify_customers": {}, "tickets_csv": {}, "open_items_csv": {},
-    "warranties_csv": {}, "campaigns_csv": IN_DOLLARS, "campaign_contacts_csv": {}, "coupons_csv": IN_DOLLARS,
-    "coupon_redemptions_csv": IN_DOLLARS,
+    "loyalty_members": {}, "hubspot_contacts": {}, "shopify_customers": {}, "tickets_csv": AT_THE_BRANCHES,
+    "open_items_csv": {}, "warranties_csv": {}, "campaigns_csv": IN_DOLLARS, "campaign_contacts_csv": {},
+    "coupons_csv": IN_DOLLARS, "coupon_redemptions_csv": IN_DOLLARS,
 }  # fmt: skip
 
 

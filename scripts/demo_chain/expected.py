@@ -65,10 +65,11 @@ PAYMENTS = """
     FROM (SELECT DISTINCT basket_id, system, branch_id, number, tender, amount FROM payments JOIN receipts USING (basket_id))
     JOIN systems USING (system) WHERE amount <> 0 GROUP BY ALL ORDER BY ALL"""
 TAXES = """
-    SELECT branch_id, rate_of(rate_key) AS rate, money(sum(amount)) AS gross_amount, money(sum(net)) AS net_amount,
+    SELECT branch_id, CAST(business_date AS VARCHAR) AS business_date, rate_of(rate_key) AS rate,
+           money(sum(amount)) AS gross_amount, money(sum(net)) AS net_amount,
            money(sum(amount) - sum(net)) AS tax_amount
     FROM (SELECT DISTINCT ON (basket_id, position) basket_id, position, rate_key, amount, net FROM taxed)
-    JOIN (SELECT DISTINCT basket_id, branch_id FROM receipts
+    JOIN (SELECT DISTINCT basket_id, branch_id, CAST(local_at AS DATE) AS business_date FROM receipts
           WHERE system = 'dsfinvk' AND kind IN ('SALE', 'RETURN', 'REVERSAL')) USING (basket_id)
     GROUP BY ALL ORDER BY ALL"""
 HOTSPOTS = """

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple, fields
 from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 
-from demo_chain.party_records import CRM, LOYALTY, SHOP, PartyRecord, make_records
+from demo_chain.exports import EXPORTED, Fault, write_rows
+from demo_chain.party_records import CRM, LOYALTY, NO_NUMBER, SHOP, UNKNOWN_BRANCH, PartyRecord
 from demo_chain.people import Person, make_people
 
-EXPORTED = "20180102T0600"
+FIRST_EXPORTED = "20170102T0600"
 MEMBER_COLUMNS = (
     "Mitgliedsnummer;Kundennummer;Kartennummer;Anrede;Vorname;Nachname;Geburtsdatum;E-Mail;Telefon;Mobil;Straße;PLZ;Ort;Land;"
     "Stammfiliale;Stufe;Punkte;Mitglied seit;Gekündigt;Werbung E-Mail;Werbung Post;Widerspruch Profilbildung;Einwilligung am;"
@@ -29,107 +30,162 @@ SHOPPER_COLUMNS = (
     "Default Address Address2,Default Address City,Default Address Province Code,Default Address Country Code,"
     "Default Address Zip,Default Address Phone,Phone,Accepts SMS Marketing,Total Spent,Total Orders,Note,Tax Exempt,Tags"
 )
+LEGAL_BASIS = "Freely given consent"
 _SALUTATIONS = {"female": "Frau", "male": "Herr"}
-Consents = list[tuple[str, str, str, str, str]]  # source, source id, channel, purpose, state
+_NO_CONTACT = ("", *["Niemand"] * 2, *[""] * 9, "2015-03-02 09:00", "2017-12-01 10:15", *[""] * 4)  # a contact without an id
+Consents = list[tuple[str, str, str, str, str, str]]  # source, source id, channel, purpose, state, proof
 
 
 def load_people(con: duckdb.DuckDBPyConnection, seed: int) -> list[Person]:
     """Everybody who buys in the chosen weeks and branches."""
     households = con.execute(
         """
-        SELECT household_id, card_number, age FROM cards SEMI JOIN lines USING (household_id)
+        SELECT household_id, card_number, age FROM cards SEMI JOIN sold USING (household_id)
         LEFT JOIN demographics USING (household_id) ORDER BY household_id
         """
     ).fetchall()
     return make_people(households, seed)
 
 
-def write_parties(landing: Path, truth: Path, people: Sequence[Person], seed: int) -> None:
-    """Write the three exports, and for the truth the person and the consents of each record."""
-    records = make_records(people, seed)
+def usual_branches(con: duckdb.DuckDBPyConnection) -> dict[int, str]:
+    """The branch in which each household buys most often."""
+    rows = con.execute(
+        """
+        SELECT household_id, branch_id FROM sold JOIN branches USING (store_id) GROUP BY household_id, branch_id
+        QUALIFY row_number() OVER (PARTITION BY household_id ORDER BY count(DISTINCT basket_id) DESC, branch_id) = 1
+        """
+    ).fetchall()
+    return dict(rows)
+
+
+def write_parties(landing: Path, truth: Path, people: Sequence[Person], records: Sequence[PartyRecord]) -> list[Fault]:
+    """Write the exports of the three systems, and for the truth the people and the person and consents of each record.
+
+    Returns what must be listed.
+    """
     consents: Consents = []
-    for source, write in ((LOYALTY, _write_members), (CRM, _write_contacts), (SHOP, _write_shoppers)):
-        write(landing, [record for record in records if record.source == source], consents)
-    write_rows(
-        truth / "parties.csv", "source,source_id,person_id,household_id,is_company,differs",
-        ((r.source, r.source_id, r.person_id, r.told.household_id, r.told.is_company, " ".join(r.differs)) for r in records),
-    )  # fmt: skip
-    write_rows(truth / "expected_consents.csv", "source,source_id,channel,purpose,state", sorted(consents))
+    members, contacts, shoppers = ([record for record in records if record.source == name] for name in (LOYALTY, CRM, SHOP))
+    _write_members(landing / "loyalty", members, consents)
+    _write_contacts(landing / "hubspot", contacts, consents)
+    _write_shoppers(landing / "shopify", shoppers, consents)
+    write_rows(truth / "people.csv", ",".join(field.name for field in fields(Person)), map(astuple, people))
+    told = [_truth(record) for record in records]
+    told.append({**dict.fromkeys(told[0], ""), "source": CRM, "status": "rejected", "family_name": "Niemand"})
+    write_rows(truth / "parties.csv", ",".join(told[0]), (tuple(row.values()) for row in told))
+    columns = "source,source_id,channel,purpose,state,proof"
+    write_rows(truth / "expected_consents.csv", columns, sorted(consents))
+    unchanged = sum(record.before == record.told and not record.has_left for record in members)
+    versions = [(record.source, "deleted" if record.has_left else "current") for record in records]
+    versions += [(CRM, "rejected"), *[(LOYALTY, "duplicate")] * unchanged]
+    versions += [(LOYALTY, "superseded")] * (sum(record.before is not None for record in members) - unchanged)
+    counted = sorted((*version, versions.count(version)) for version in set(versions))
+    write_rows(truth / "expected_versions.csv", "source,status,records", counted)
+    return [Fault("field_missing", CRM, None), *(fault for record in records for fault in _faults(record))]
 
 
-def _write_members(landing: Path, records: Sequence[PartyRecord], consents: Consents) -> None:
-    rows = []
+def _truth(record: PartyRecord) -> dict[str, object]:
+    """A record as the vault must hold it, and whose it is."""
+    told, is_member = record.told, record.source == LOYALTY
+    return {
+        "source": record.source, "source_id": record.source_id, "status": "deleted" if record.has_left else "current",
+        "person_id": record.person_id, "household_id": told.household_id, "party_type": record.party_type,
+        "is_complete": record.is_complete, "differs": " ".join(record.differs),
+        "card_number": told.card_number if is_member else "", "customer_number": told.customer_number if is_member else "",
+        "given_name": record.names[0], "family_name": record.names[1], "company": "" if is_member else told.company,
+        "birth_date": told.birth_date if is_member else "", "email": told.email, "phones": "; ".join(record.phones),
+        "street": told.street, "postal_code": told.postal_code, "city": told.city, "country": told.country,
+    }  # fmt: skip
+
+
+def _faults(record: PartyRecord) -> list[Fault]:
+    if record.has_left:
+        return []
+    found = {
+        "party_incomplete": not record.is_complete,
+        "field_unreadable": NO_NUMBER in record.phones,
+        "reference_unknown": record.home_branch == UNKNOWN_BRANCH,
+    }
+    return [Fault(rule, record.source, record.source_id) for rule, is_broken in found.items() if is_broken]
+
+
+def _write_members(folder: Path, records: Sequence[PartyRecord], consents: Consents) -> None:
+    """Two exports of all members: as they were, and as they are, with those who have left."""
+    before, now = [], []
     for record in records:
-        told, lot = record.told, _lot(record)
+        lot = _lot(record)
         email, post, objects = (
-            lot.choice(("ja", "ja", "nein", "")),
-            lot.choice(("ja", "nein", "")),
-            lot.choice(("", "", "ja", "nein")),
+            lot.choice(texts) for texts in (("ja", "ja", "nein", ""), ("ja", "nein", ""), ("", "", "ja", "nein"))
         )
-        since = date(2010, 1, 1) + timedelta(days=lot.randrange(2500))
+        since = f"{date(2010, 1, 1) + timedelta(days=lot.randrange(2500)):%d.%m.%Y}"
+        tier, points = lot.choice(("Gold", "Silber", "Silber", "Basis")), lot.randrange(5000)
+        proof = f"Antrag vom {since}" if email or post else ""
         granted = {"ja": "granted", "nein": "denied"}
-        told_of = (("email", "marketing", granted.get(email)), ("post", "marketing", granted.get(post)),
-                   ("any", "scoring", {"ja": "denied", "nein": "granted"}.get(objects)))  # fmt: skip
-        _note(consents, record, told_of)
-        rows.append((
-            record.source_id, told.customer_number, told.card_number, _SALUTATIONS[told.gender], told.given_name,
-            told.family_name, f"{told.birth_date:%d.%m.%Y}", told.email, told.phone, told.mobile, told.street, told.postal_code,
-            told.city, "DE", "", lot.choice(("Gold", "Silber", "Silber", "Basis")), lot.randrange(5000), f"{since:%d.%m.%Y}", "",
-            email, post, objects,
-            f"{since:%d.%m.%Y}" if email or post else "", f"Antrag vom {since:%d.%m.%Y}" if email or post else "",
+        _note(consents, record, (
+            ("email", "marketing", granted.get(email), proof), ("post", "marketing", granted.get(post), proof),
+            ("any", "scoring", {"ja": "denied", "nein": "granted"}.get(objects), ""),
         ))  # fmt: skip
-    write_rows(landing / "loyalty" / f"mitglieder_{EXPORTED}.csv", MEMBER_COLUMNS, rows, "cp1252", ";")
+        scheme = (record.home_branch, tier, points, since)
+        said = (email, post, objects, since if proof else "", proof)
+        if record.before:
+            before.append((record.source_id, *_member(record.before), *scheme, "", *said))
+        now.append((record.source_id, *_member(record.told), *scheme, "ja" if record.has_left else "", *said))
+    write_rows(folder / f"mitglieder_{FIRST_EXPORTED}.csv", MEMBER_COLUMNS, before, "cp1252", ";")
+    write_rows(folder / f"mitglieder_{EXPORTED}.csv", MEMBER_COLUMNS, now, "cp1252", ";")
 
 
-def _write_contacts(landing: Path, records: Sequence[PartyRecord], consents: Consents) -> None:
-    rows = []
+def _member(told: Person) -> tuple[object, ...]:
+    return (
+        told.customer_number, told.card_number, _SALUTATIONS[told.gender], told.given_name, told.family_name,
+        f"{told.birth_date:%d.%m.%Y}", told.email, told.phone, told.mobile, told.street, told.postal_code, told.city,
+        told.country,
+    )  # fmt: skip
+
+
+def _write_contacts(folder: Path, records: Sequence[PartyRecord], consents: Consents) -> None:
+    """The contacts of the CRM, and one without an id, which is nobody's."""
+    rows: list[tuple[object, ...]] = []
     for record in records:
         told, lot = record.told, _lot(record)
         opted_out = lot.choice(("true", "false", "false", ""))
         confirmed = lot.choice(("double_opt_in_confirmed", "double_opt_in_pending", "")) if opted_out == "" else ""
-        _note(consents, record, (
-            ("email", "marketing", {"true": "denied", "false": "granted"}.get(opted_out)),
-            ("email", "marketing", "granted" if confirmed == "double_opt_in_confirmed" else None),
-        ))  # fmt: skip
+        basis = LEGAL_BASIS if confirmed else ""
+        state = "granted" if confirmed == "double_opt_in_confirmed" else {"true": "denied", "false": "granted"}.get(opted_out)
+        _note(consents, record, (("email", "marketing", state, basis),))
         changed = date(2017, 1, 1) + timedelta(days=lot.randrange(360))
         rows.append((
-            record.source_id, told.given_name, told.family_name, told.email, "", told.phone, told.mobile, told.company,
-            told.street, told.postal_code, told.city, "DE", "2015-03-02 09:00", f"{changed} 10:15", opted_out, confirmed,
-            "Freely given consent" if confirmed else "", "",
+            record.source_id, *record.names, told.email, "", told.phone, told.mobile, told.company,
+            told.street, told.postal_code, told.city, told.country, "2015-03-02 09:00", f"{changed} 10:15", opted_out, confirmed,
+            basis, "",
         ))  # fmt: skip
-    write_rows(landing / "hubspot" / f"contacts_{EXPORTED}.csv", CONTACT_COLUMNS, rows)
+    write_rows(folder / f"contacts_{EXPORTED}.csv", CONTACT_COLUMNS, [*rows, _NO_CONTACT])
 
 
-def _write_shoppers(landing: Path, records: Sequence[PartyRecord], consents: Consents) -> None:
-    """In the shop a company orders under its own name alone."""
+def _write_shoppers(folder: Path, records: Sequence[PartyRecord], consents: Consents) -> None:
     rows = []
+    states = {"yes": "granted", "no": "denied"}
     for record in records:
         told, lot = record.told, _lot(record)
         email, sms = lot.choice(("yes", "no")), lot.choice(("yes", "no", ""))
-        names = ("", "") if told.is_company else (told.given_name, told.family_name)
-        states = {"yes": "granted", "no": "denied"}
-        _note(consents, record, (("email", "marketing", states[email]), ("sms", "marketing", states.get(sms))))
-        rows.append((
-            f"'{record.source_id}", *names, told.email, email, told.company, told.street, "",
-            told.city, "", "DE", f"'{told.postal_code}", "", told.mobile, sms, "0.00", 0, "", "no", "",
+        _note(consents, record, (
+            ("email", "marketing", states[email], ""), ("sms", "marketing", states.get(sms), ""),
+            ("whatsapp", "marketing", None, ""),
         ))  # fmt: skip
-    write_rows(landing / "shopify" / f"customers_export_{EXPORTED}.csv", SHOPPER_COLUMNS, rows)
+        rows.append((
+            f"'{record.source_id}", *record.names, told.email, email, told.company, told.street, "",
+            told.city, "", told.country, f"'{told.postal_code}" if told.postal_code else "", "", told.mobile, sms, "0.00", 0, "",
+            "no", "",
+        ))  # fmt: skip
+    write_rows(folder / f"customers_export_{EXPORTED}.csv", SHOPPER_COLUMNS, rows)
 
 
 def _lot(record: PartyRecord) -> random.Random:
     return random.Random(f"{record.source}:{record.source_id}")  # noqa: S311 - nothing secret
 
 
-def _note(consents: Consents, record: PartyRecord, told: Iterable[tuple[str, str, str | None]]) -> None:
-    consents += [(record.source, record.source_id, channel, purpose, state) for channel, purpose, state in told if state]
-
-
-def write_rows(
-    path: Path, columns: str, rows: Iterable[Sequence[object]], encoding: str = "utf-8", delimiter: str = ","
-) -> None:  # fmt: skip
-    """Write a table with a header; its folder is made where it is not there yet."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding=encoding, newline="") as file:
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(columns.split(delimiter))
-        writer.writerows(rows)
+def _note(consents: Consents, record: PartyRecord, told: Iterable[tuple[str, str, str | None, str]]) -> None:
+    """What is said of consent; nothing said is unknown, and never granted."""
+    if not record.has_left:
+        consents += [
+            (record.source, record.source_id, channel, purpose, state or "unknown", proof)
+            for channel, purpose, state, proof in told
+        ]
