@@ -132,8 +132,9 @@ def _open(out: Path) -> duckdb.DuckDBPyConnection:
     con.execute("SET TimeZone = 'UTC'")
     for name in (*TABLES, *CUSTOMER_TABLES):
         schema, table = name.split(".")
-        path = out / "vault" / table if schema == "vault" else out / "lake" / schema / table
-        con.register(f"vault_{table}" if schema == "vault" else table, DeltaTable(str(path)).to_pyarrow_dataset())
+        is_clear = schema == "vault"
+        path = out / ("vault" if is_clear else "lake") / schema / table
+        con.register(f"vault_{table}" if is_clear else table, DeltaTable(str(path)).to_pyarrow_dataset())
     for path in sorted((out / "truth").glob("*.csv")):
         con.execute(f"CREATE TABLE {path.stem} AS FROM read_csv('{path}', all_varchar := true)")
     con.execute("ALTER TABLE planted ALTER amount TYPE DECIMAL(18,2)")
