@@ -122,7 +122,7 @@ def _write_members(folder: Path, records: Sequence[PartyRecord], consents: Conse
         granted = {"ja": "granted", "nein": "denied"}
         _note(consents, record, (
             ("email", "marketing", granted.get(email), proof), ("post", "marketing", granted.get(post), proof),
-            ("any", "scoring", {"ja": "denied", "nein": "granted"}.get(objects), ""),
+            ("any", "scoring", {"ja": "denied"}.get(objects), ""),
         ))  # fmt: skip
         scheme = (record.home_branch, tier, points, since)
         said = (email, post, objects, since if proof else "", proof)
@@ -147,10 +147,13 @@ def _write_contacts(folder: Path, records: Sequence[PartyRecord], consents: Cons
     for record in records:
         told, lot = record.told, _lot(record)
         opted_out = lot.choice(("true", "false", "false", ""))
-        confirmed = lot.choice(("double_opt_in_confirmed", "double_opt_in_pending", "")) if opted_out == "" else ""
+        confirmed = lot.choice(("double_opt_in_confirmed", "double_opt_in_pending", ""))
         basis = LEGAL_BASIS if confirmed else ""
-        state = "granted" if confirmed == "double_opt_in_confirmed" else {"true": "denied", "false": "granted"}.get(opted_out)
-        _note(consents, record, (("email", "marketing", state, basis),))
+        if opted_out == "true":
+            _note(consents, record, (("email", "marketing", "denied", ""),))
+        else:
+            state = "granted" if confirmed == "double_opt_in_confirmed" else None
+            _note(consents, record, (("email", "marketing", state, basis),))
         changed = date(2017, 1, 1) + timedelta(days=lot.randrange(360))
         rows.append((
             record.source_id, *record.names, told.email, "", told.phone, told.mobile, told.company,
@@ -183,7 +186,7 @@ def _lot(record: PartyRecord) -> random.Random:
 
 
 def _note(consents: Consents, record: PartyRecord, told: Iterable[tuple[str, str, str | None, str]]) -> None:
-    """What is said of consent; nothing said is unknown, and never granted."""
+    """What is said of consent; nothing said is unknown, and so is that somebody has not opted out."""
     if not record.has_left:
         consents += [
             (record.source, record.source_id, channel, purpose, state or "unknown", proof)
