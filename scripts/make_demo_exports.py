@@ -4,8 +4,9 @@
 The plain chain has two kinds of tills, each with its own export format: an ERP (semicolon files in cp1252 with decimal
 commas and local times) and a cloud till (one JSON receipt per line with UTC instants). The ERP also holds the master
 data of all branches and products. The whole chain has three more (DSFinV-K, ARTS POSLog, totals of days only) and planted
-documents: returns, voids, corrections, faults. Quantities, values, discounts, coupons and times are the data's own; what the data
-lack (card numbers, registers, names of branches) is derived from ids by hashing, so every run writes the same bytes.
+documents (returns, voids, corrections, faults), and what CRM, loyalty scheme, shop and others know of its customers. Quantities,
+values, discounts, coupons and times are those of the data; what they lack (card numbers, registers, names of branches) is derived
+from ids by hashing, people and addresses are made from them by Faker, so every run writes the same bytes.
 
 ``landing/`` holds the deliveries, ``truth/`` what a correct reading of them must arrive at, ``conf/`` the mappings of the
 whole chain (the plain one needs no other than ``conf/`` of this project).
@@ -29,7 +30,7 @@ from demo_chain.systems import assign_systems
 from demo_chain.truth import write_json, write_truth
 
 GENERATOR_VERSION = 1
-CHAIN_VERSION = 1
+CHAIN_VERSION = 2
 
 
 def make_exports(out: Path, weeks: int | None, branches: int | None, plain: bool, seed: int = SEED) -> None:
