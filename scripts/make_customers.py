@@ -71,7 +71,7 @@ class Person:
     family_names: Sequence[str]
     title: str
     generation: str
-    birth_date: date
+    birth_date: date | None
     emails: Sequence[str]
     phones: Sequence[str]
     addresses: Sequence[tuple[str, str, str, str]]  # street with number, postal code, city, country
@@ -197,9 +197,8 @@ class Maker:
         ]
         if self.happens("undecidable"):
             twin = replace(people[0], person_id=self._id(), is_undecidable=True, cards=[self._card()])
-            blurred = {"birth_date": people[0].birth_date, "emails": [], "phones": []}
-            people[0] = replace(people[0], is_undecidable=True, **blurred)  # type: ignore[arg-type]
-            people.append(replace(twin, **blurred))  # type: ignore[arg-type]
+            people[0] = replace(people[0], is_undecidable=True, birth_date=None, emails=[], phones=[], generation="")
+            people.append(replace(twin, birth_date=None, emails=[], phones=[], generation=""))
         return people
 
     def _person(
@@ -256,7 +255,7 @@ class Maker:
             "family_name": at(person.family_names),
             "title": person.title or None,
             "company": person.company or None,
-            "birth_date": str(person.birth_date) if self._knows(knows, "birth_date") else None,
+            "birth_date": str(person.birth_date) if person.birth_date and self._knows(knows, "birth_date") else None,
             "email": at(person.emails) if person.emails and self._knows(knows, "email") else None,
             "phone": at(person.phones) if person.phones and self._knows(knows, "phone") else None,
             "street": address[0] if address else None,
@@ -395,7 +394,7 @@ class Maker:
         email = values["email"] or ""
         if "@" not in email:
             return False
-        local, domain = email.split("@")
+        local, domain = email.rsplit("@", 1)
         values["email"] = f"{local}+shop@{'googlemail.com' if domain == 'gmail.com' else domain}"
         return True
 
