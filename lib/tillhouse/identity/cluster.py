@@ -1,0 +1,134 @@
+"""From accepted links to customers: connected records, but never two that contradict each other.
+
+Pure functions of numbered records; the result depends on the links alone, not on their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from tillhouse.errors import TillhouseError
+
+MAX_LINKS = 50_000_000  # what one driver holds in memory
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Links:
+    """Accepted links between records 0 to ``records`` - 1, each with its weight (log2 of the odds that it is one customer)."""
+
+    records: int
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, records: int, links: Iterable[tuple[int, int, float]]) -> Links:
+        rows = list(links)
+        columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
+        return cls(records, np.array(columns[0], np.int64), np.array(columns[1], np.int64), np.array(columns[2], np.float64))
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """``label`` names each record's cluster by its smallest record; ``refused`` are links that were not followed, for review."""
+
+    label: NDArray[np.int64]
+    refused: Sequence[Pair]
+
+
+def components(links: Links) -> NDArray[np.int64]:
+    """The connected component of each record, named by its smallest record.
+
+    Raises:
+        TillhouseError: there are more links than one driver can hold.
+    """
+    if len(links.left) > MAX_LINKS:
+        raise TillhouseError(
+            f"{len(links.left):,} links between customer records are more than one driver holds ({MAX_LINKS:,}). "
+            "Remedy: raise the threshold in conf/identity.yml, or take away a blocking rule that joins strangers."
+        )
+    graph = coo_matrix((np.ones(len(links.left), np.int8), (links.left, links.right)), shape=(links.records, links.records))
+    _, found = connected_components(graph, directed=False)
+    first = np.full(found.max() + 1 if len(found) else 0, links.records, np.int64)
+    np.minimum.at(first, found, np.arange(links.records))
+    named: NDArray[np.int64] = first[found]
+    return named
+
+
+def cluster(links: Links, cannot: Iterable[Pair], max_size: int, margin: float) -> Clusters:
+    """Clusters of records in which no two of ``cannot`` are together and none has more than ``max_size`` records.
+
+    A record that fits two which contradict each other about as well (weights within ``margin``) joins neither: the evidence does
+    not say whose it is. Elsewhere the strongest links are followed first, and the one that would bring a contradiction is refused.
+    """
+    enemies: dict[int, set[int]] = {}
+    for left, right in cannot:
+        enemies.setdefault(left, set()).add(right)
+        enemies.setdefault(right, set()).add(left)
+    label = components(links)
+    sizes = np.bincount(label, minlength=links.records)
+    touched = {int(label[record]) for record in enemies} | {int(name) for name in np.flatnonzero(sizes > max_size)}
+    if not touched:
+        return Clusters(label, ())
+    in_touched = np.isin(label[links.left], np.fromiter(touched, np.int64, len(touched)))
+    rows = sorted(
+        zip(links.left[in_touched].tolist(), links.right[in_touched].tolist(), links.weight[in_touched].tolist(), strict=True),
+        key=lambda row: (-row[2], min(row[0], row[1]), max(row[0], row[1])),
+    )
+    doubtful = _doubtful(rows, enemies, margin)
+    forest = _Forest(enemies, max_size)
+    refused = [
+        (min(left, right), max(left, right))
+        for left, right, _ in rows
+        if left in doubtful or right in doubtful or not forest.join(left, right)
+    ]
+    label = label.copy()
+    for record in np.flatnonzero(np.isin(label, np.fromiter(touched, np.int64, len(touched)))).tolist():
+        label[record] = min(forest.members(record))
+    return Clusters(label, sorted(set(refused)))
+
+
+def _doubtful(rows: Sequence[tuple[int, int, float]], enemies: dict[int, set[int]], margin: float) -> set[int]:
+    """Records that two others, which contradict each other, claim with about the same weight."""
+    best: dict[int, list[tuple[float, int]]] = {}
+    for left, right, weight in rows:
+        best.setdefault(left, []).append((weight, right))
+        best.setdefault(right, []).append((weight, left))
+    found = set()
+    for record, claims in best.items():
+        strongest = max(weight for weight, _ in claims)
+        close = {other for weight, other in claims if strongest - weight <= margin}
+        if any(enemies.get(other, set()) & close for other in close):
+            found.add(record)
+    return found
+
+
+class _Forest:
+    """Growing clusters that refuse to hold two enemies or to become too large."""
+
+    def __init__(self, enemies: dict[int, set[int]], max_size: int) -> None:
+        self._enemies, self._max_size = enemies, max_size
+        self._of: dict[int, set[int]] = {}
+
+    def members(self, record: int) -> set[int]:
+        return self._of.get(record, {record})
+
+    def join(self, left: int, right: int) -> bool:
+        """Put two clusters together; False if that is refused."""
+        one, other = self.members(left), self.members(right)
+        if one is other or right in one:
+            return True
+        small, large = sorted((one, other), key=len)
+        if len(small) + len(large) > self._max_size or any(self._enemies.get(record, set()) & large for record in small):
+            return False
+        joined = large | small
+        self._of |= dict.fromkeys(joined, joined)
+        return True
