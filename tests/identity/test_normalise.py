@@ -118,7 +118,8 @@ def test_the_mailbox_behind_an_address(address: str, mailbox: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["Königstraße 12a", "Königstr. 12 A", "KOENIGSTRASSE 12 a", "König Str.12a", "Königstrasse 12a - 14", "12a, Königstraße"]
+    "written",
+    ["Königstraße 12a", "Königstr. 12 A", "KOENIGSTRASSE 12 a", "König Str.12a", "Königstrasse 12a - 14", "12a, Königstraße"],
 )
 def test_a_street_in_its_many_forms(written: str) -> None:
     assert normalise.street(written) == ("konigstr", "12a")
@@ -139,7 +140,8 @@ def test_other_streets(written: str | None, parts: tuple[str | None, str | None]
     ("written", "country", "code"),
     [
         ("01067", "DE", "01067"), ("1067", "DE", "01067"), ("D-01067", "DE", "01067"), ("CH 8001", "CH", "8001"),
-        ("A-1010", "AT", "1010"), ("00000", "DE", None), ("123456", "DE", None), ("SW1A 1AA", "GB", "SW1A1AA"), (None, "DE", None),
+        ("A-1010", "AT", "1010"), ("00000", "DE", None), ("123456", "DE", None), ("SW1A 1AA", "GB", "SW1A1AA"), (None, "DE",
+        None),
     ],
 )  # fmt: skip
 def test_a_postal_code(written: str | None, country: str, code: str | None) -> None:

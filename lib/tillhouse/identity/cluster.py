@@ -44,6 +44,14 @@ class Clusters:
     refused: Sequence[Pair]
 
 
+def too_many(links: int) -> str:
+    """What is said where there are more links than one driver holds."""
+    return (
+        f"{links:,} links between customer records are more than one driver holds ({MAX_LINKS:,}). "
+        "Remedy: raise the threshold in conf/identity.yml, or take away a blocking rule that joins strangers."
+    )
+
+
 def components(links: Links) -> NDArray[np.int64]:
     """The connected component of each record, named by its smallest record.
 
@@ -51,10 +59,7 @@ def components(links: Links) -> NDArray[np.int64]:
         TillhouseError: there are more links than one driver can hold.
     """
     if len(links.left) > MAX_LINKS:
-        raise TillhouseError(
-            f"{len(links.left):,} links between customer records are more than one driver holds ({MAX_LINKS:,}). "
-            "Remedy: raise the threshold in conf/identity.yml, or take away a blocking rule that joins strangers."
-        )
+        raise TillhouseError(too_many(len(links.left)))
     graph = coo_matrix((np.ones(len(links.left), np.int8), (links.left, links.right)), shape=(links.records, links.records))
     _, found = connected_components(graph, directed=False)
     first = np.full(found.max() + 1 if len(found) else 0, links.records, np.int64)
@@ -67,7 +72,8 @@ def cluster(links: Links, cannot: Iterable[Pair], max_size: int, margin: float) 
     """Clusters of records in which no two of ``cannot`` are together and none has more than ``max_size`` records.
 
     A record that fits two which contradict each other about as well (weights within ``margin``) joins neither: the evidence does
-    not say whose it is. Elsewhere the strongest links are followed first, and the one that would bring a contradiction is refused.
+    not say whose it is. Elsewhere the strongest links are followed first,
+    and the one that would bring a contradiction is refused.
     """
     enemies: dict[int, set[int]] = {}
     for left, right in cannot:

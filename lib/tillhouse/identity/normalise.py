@@ -20,19 +20,24 @@ _LETTERS_WITHOUT_ACCENT = str.maketrans("äåæöøœüłđðþ", "aaaoooulddt")
 # ae, oe, ue for an umlaut; after a vowel or q the e belongs to the next syllable (Bauer, Feuer, Quelle)
 _UMLAUT_IN_FULL = re.compile(r"(?<![aeiouyq])([aou])e")
 _TITLES = frozenset(
-    "dr prof professor dipl ing mag med phil jur rer nat habil hc mba msc bsc ma ba lic oec pol dent vet theol magister "
-    "herr frau hr fr herrn mr mrs ms miss sir fam familie eheleute firma fa".split()
-)
-_PARTICLES = frozenset("von vom zu zum zur van de der den del della di da dos du le la ten ter af auf und v".split())
+    ("dr", "prof", "professor", "dipl", "ing", "mag", "med", "phil", "jur", "rer", "nat", "habil", "hc", "mba", "msc", "bsc",
+     "ma", "ba", "lic", "oec", "pol", "dent", "vet", "theol", "magister", "herr", "frau", "hr", "fr", "herrn", "mr", "mrs", "ms",
+     "miss", "sir", "fam", "familie", "eheleute", "firma", "fa")
+)  # fmt: skip
+_PARTICLES = frozenset(
+    ("von", "vom", "zu", "zum", "zur", "van", "de", "der", "den", "del", "della", "di", "da", "dos", "du", "le", "la", "ten",
+     "ter", "af", "auf", "und", "v")
+)  # fmt: skip
 _GENERATIONS = {
     "jun": "junior", "jr": "junior", "junior": "junior", "jung": "junior",
     "sen": "senior", "sr": "senior", "senior": "senior",
 }  # fmt: skip
 _NO_NAMES = frozenset(
-    "laufkunde barkunde kunde kundin unbekannt anonym anonymous gast test tester nn na none null keine keiner kein divers diverse "
-    "unknown guest customer cash muster mustermann musterfrau xxx xx".split()
-)
-_COMPANY_FORMS = (
+    ("laufkunde", "barkunde", "kunde", "kundin", "unbekannt", "anonym", "anonymous", "gast", "test", "tester", "nn", "na", "none",
+     "null", "keine", "keiner", "kein", "divers", "diverse", "unknown", "guest", "customer", "cash", "muster", "mustermann",
+     "musterfrau", "xxx", "xx")
+)  # fmt: skip
+_COMPANY_FORMS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("gmbh", "co", "kgaa"), "gmbh & co kgaa"), (("gmbh", "co", "kg"), "gmbh & co kg"), (("gmbh", "co", "ohg"), "gmbh & co ohg"),
     (("ug", "co", "kg"), "ug & co kg"), (("ag", "co", "kg"), "ag & co kg"), (("ggmbh",), "ggmbh"), (("gmbh",), "gmbh"),
     (("kgaa",), "kgaa"), (("co", "kg"), "kg"), (("co", "ohg"), "ohg"), (("kg",), "kg"), (("ohg",), "ohg"), (("ag",), "ag"),
@@ -59,17 +64,17 @@ _FORMS_IN_FULL = (
 _EMAIL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~\-äöüß]+@[a-z0-9äöüß](?:[a-z0-9äöüß\-.]*[a-z0-9äöüß])?\.[a-z]{2,}")
 _NATIONAL_ZERO = re.compile(r"\(\s*0\s*\)")  # +49 (0)351: dialled inside of the country only
 _NO_MAILBOXES = frozenset(
-    "kunde kunden noreply no-reply donotreply keine kein keinemail unbekannt unknown none null test na n.a x xx xxx anonym "
-    "mail email no nomail".split()
-)
+    ("kunde", "kunden", "noreply", "no-reply", "donotreply", "keine", "kein", "keinemail", "unbekannt", "unknown", "none", "null",
+     "test", "na", "n.a", "x", "xx", "xxx", "anonym", "mail", "email", "no", "nomail")
+)  # fmt: skip
 _STREET = re.compile(r"(?<=[^\W\d_])(?:straße|strasse|str\.?)(?=\W|$)|\b(?:straße|strasse|str)\b\.?")
 _HOUSE_NUMBER = re.compile(r"\b(\d+)\s*([a-z])?(?:\s*[-/+–]\s*(\d+)\s*([a-z])?)?\s*$")
 _HOUSE_NUMBER_FIRST = re.compile(r"^\s*(\d+)\s*([a-z])?\b[\s,]+(?=[^\W\d])")
 _COUNTRY_OF_POSTCODE = re.compile(r"^(?:D|DE|A|AT|CH|FL|LI|L|LU)\s*[-–]?\s*(?=\d)", re.I)
 _POSTCODE_LENGTH = {"DE": 5, "AT": 4, "CH": 4, "LI": 4, "LU": 4}
 _NO_BIRTH_DATES = frozenset(
-    {date(1900, 1, 1), date(1900, 1, 2), date(1901, 1, 1), date(1899, 12, 30), date(1899, 12, 31), date(1970, 1, 1), date(1, 1, 1),
-     date(1111, 11, 11), date(1800, 1, 1), date(1753, 1, 1)}
+    {date(1900, 1, 1), date(1900, 1, 2), date(1901, 1, 1), date(1899, 12, 30), date(1899, 12, 31), date(1970, 1, 1),
+     date(1, 1, 1), date(1111, 11, 11), date(1800, 1, 1), date(1753, 1, 1)}
 )  # fmt: skip
 _OLDEST = 115
 
@@ -238,10 +243,10 @@ def company(text: str | None) -> tuple[str | None, str | None]:
     for pattern, form in _FORMS_IN_FULL:
         cleaned = pattern.sub(f" {form} ", cleaned)
     found = tuple(word for word in words(cleaned.replace("&", " ")) if word not in ("firma", "fa"))
-    for form, name in _COMPANY_FORMS:
-        place = _find(found, form)
-        if place is not None and len(found) > len(form):
-            rest = found[:place] + found[place + len(form) :]
+    for words_of_form, name in _COMPANY_FORMS:
+        place = _find(found, words_of_form)
+        if place is not None and len(found) > len(words_of_form):
+            rest = found[:place] + found[place + len(words_of_form) :]
             return " ".join(rest), name
     return " ".join(found) or None, None
 
@@ -260,7 +265,7 @@ def birth_date(day: date | None, today: date) -> date | None:
 
 
 def card_number(text: str | None, check_digit: str | None) -> str | None:
-    """Digits and letters of a card; None where its check digit (``ean13`` or ``luhn``) does not fit or all digits are the same."""
+    """Digits and letters of a card; None where its check digit (``ean13`` or ``luhn``) does not fit or all digits are equal."""
     cleaned = clean(text)
     if cleaned is None:
         return None

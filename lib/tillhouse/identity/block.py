@@ -1,0 +1,79 @@
+"""Which records are compared at all: those that agree in the columns of a declared rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from tillhouse.identity.rules import BlockingRule
+
+SEPARATOR = "\x1f"
+
+
+def key_sql(rule: BlockingRule, name: str, is_split: bool) -> str:
+    """The block of a record as a SQL expression; NULL where one of the columns is missing.
+
+    In a block that is split, a missing column of ``split_by`` counts as a value of its own.
+    """
+    columns = list(rule.same)
+    if rule.in_any_order:
+        values = f"concat_ws('{SEPARATOR}', least({', '.join(columns)}), greatest({', '.join(columns)}))"
+    else:
+        values = f"concat_ws('{SEPARATOR}', {', '.join(columns)})"
+    split = "".join(f", coalesce({column}, '')" for column in rule.split_by) if is_split else ""
+    missing = " OR ".join(f"{column} IS NULL" for column in columns)
+    return f"CASE WHEN {missing} THEN NULL ELSE concat_ws('{SEPARATOR}', '{name}', {values}{split}) END"
+
+
+def with_blocks(records: DataFrame, rules: Mapping[str, BlockingRule], limit: int) -> tuple[DataFrame, DataFrame]:
+    """Records by block (rule, block, record_id), and the blocks that were refused (rule, block, records).
+
+    A block with more records than the limit is split by the further columns of its rule; what is still larger is refused.
+    """
+    sized = reduce(DataFrame.unionByName, (_keys(records, name, rule) for name, rule in rules.items()))
+    sized = sized.withColumn("_size", _count("rule", "whole"))
+    large = sized.where(F.col("_size") > limit).withColumn("_size", _count("rule", "split"))
+    kept = sized.where(F.col("_size").between(2, limit)).select("rule", F.col("whole").alias("block"), "record_id")
+    of_split = large.where(F.col("_size").between(2, limit)).select("rule", F.col("split").alias("block"), "record_id")
+    refused = large.where(F.col("_size") > limit).groupBy("rule", F.col("split").alias("block"))
+    return kept.unionByName(of_split), refused.agg(F.count(F.lit(1)).alias("records"))
+
+
+def _keys(records: DataFrame, name: str, rule: BlockingRule) -> DataFrame:
+    """The block of each record by one rule: ``whole``, and ``split`` should it be too large."""
+    column = rule.list_column
+    rows = records if column is None else records.withColumn(column, F.explode(column))
+    return rows.where(" AND ".join(f"{column} IS NOT NULL" for column in rule.same)).select(
+        F.lit(name).alias("rule"),
+        F.xxhash64(F.expr(key_sql(rule, name, is_split=False))).alias("whole"),
+        F.xxhash64(F.expr(key_sql(rule, name, is_split=True))).alias("split"),
+        "record_id",
+    )
+
+
+def _count(*columns: str) -> Column:
+    return F.count(F.lit(1)).over(Window.partitionBy(*columns))
+
+
+def to_pairs(blocks: DataFrame) -> DataFrame:
+    """Each pair of records in a block once (left < right), with the rules that found it."""
+    left = blocks.select("rule", "block", F.col("record_id").alias("left"))
+    right = blocks.select("rule", "block", F.col("record_id").alias("right"))
+    return (
+        left.join(right, on=["rule", "block"], how="inner")
+        .where(F.col("left") < F.col("right"))
+        .groupBy("left", "right")
+        .agg(F.sort_array(F.collect_set("rule")).alias("rules"))
+    )
+
+
+def count_by_rule(pairs: DataFrame) -> DataFrame:
+    """What each rule is good for: the pairs that it found, and those that no other rule found."""
+    return (
+        pairs.select(F.explode("rules").alias("rule"), (F.size("rules") == 1).alias("_is_only"))
+        .groupBy("rule")
+        .agg(F.count(F.lit(1)).alias("pairs"), F.count_if("_is_only").alias("pairs_only_here"))
+    )

@@ -1,0 +1,116 @@
+"""``conf/identity.yml``: what a chain decides about who is who. Names, limits and thresholds, no logic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tillhouse.identity.columns import COLUMNS, LISTS
+from tillhouse.identity.compare import BY_NAME, COMPARISONS, MISSING, Comparison
+from tillhouse.strict import StrictModel, did_you_mean
+
+Levels = dict[str, tuple[str, ...]]  # comparison: levels
+
+
+class BlockingRule(StrictModel):
+    """Records that agree in all ``same`` columns are compared. A block above the limit is split by ``split_by`` or refused."""
+
+    same: tuple[str, ...] = Field(min_length=1)
+    in_any_order: bool = False
+    split_by: tuple[str, ...] = ()
+
+    @property
+    def list_column(self) -> str | None:
+        """The column that holds several values; the record is in the block of each."""
+        return next((column for column in self.same if column in LISTS), None)
+
+
+class Contradiction(StrictModel):
+    """Two records are different customers ``when`` all these levels are found, ``unless`` one of those is."""
+
+    when: Levels = Field(min_length=1)
+    unless: Levels = Field(default_factory=dict)
+
+
+class Key(StrictModel):
+    """Two records with the same value are one customer, ``unless`` one of these levels is found; ``between`` these sources."""
+
+    between: tuple[tuple[str, str], ...] = ()
+    unless: Levels = Field(default_factory=dict)
+
+
+class Thresholds(StrictModel):
+    """log2 of the odds that two records are one customer: from ``auto`` they are linked, from ``review`` on a person is asked."""
+
+    auto: float
+    review: float
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.review > self.auto:
+            raise ValueError(f"key 'review' ({self.review:g}) must not be above key 'auto' ({self.auto:g})")
+        return self
+
+
+class IdentityRules(StrictModel):
+    """Which records are compared, what counts as proof and as contradiction, and from when on a link is made."""
+
+    comparisons: tuple[str, ...] = tuple(comparison.name for comparison in COMPARISONS)
+    blocking: dict[str, BlockingRule] = Field(min_length=1)
+    block_limit: int = Field(ge=2)
+    shared_values: dict[str, int] = Field(default_factory=dict)
+    keys: dict[str, Key] = Field(default_factory=dict)
+    check_digit: Literal["ean13", "luhn"] | None = None
+    region: str = Field(default="DE", pattern="[A-Z]{2}")
+    proof: Levels = Field(default_factory=dict)
+    contradictions: dict[str, Contradiction] = Field(default_factory=dict)
+    without_duplicates: tuple[str, ...] = ()
+    thresholds: Thresholds
+    margin: float = Field(ge=0)
+    cluster_limit: int = Field(ge=2)
+
+    @property
+    def compared(self) -> tuple[Comparison, ...]:
+        return tuple(BY_NAME[name] for name in self.comparisons)
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        faults = [
+            *_unknown("comparisons", self.comparisons, BY_NAME),
+            *_unknown("shared_values", self.shared_values, LISTS),
+            *_unknown("keys", self.keys, self.comparisons),
+        ]
+        for name, rule in self.blocking.items():
+            faults += _unknown(f"blocking.{name}", (*rule.same, *rule.split_by), COLUMNS)
+            lists = [column for column in (*rule.same, *rule.split_by) if column in LISTS]
+            if len(lists) > 1 or (lists and lists[0] in rule.split_by) or (lists and rule.in_any_order):
+                faults.append(
+                    f"key 'blocking.{name}': at most one of {', '.join(LISTS)}, under key 'same', without 'in_any_order'"
+                )
+        for place, levels in self._levels().items():
+            for comparison, names in levels.items():
+                faults += _unknown(place, [comparison], self.comparisons)
+                if comparison in BY_NAME:
+                    faults += _unknown(f"{place}.{comparison}", names, (*BY_NAME[comparison].level_names, MISSING))
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def _levels(self) -> Mapping[str, Levels]:
+        named = {"proof": self.proof}
+        named |= {f"keys.{name}.unless": key.unless for name, key in self.keys.items()}
+        for name, contradiction in self.contradictions.items():
+            named |= {f"contradictions.{name}.when": contradiction.when, f"contradictions.{name}.unless": contradiction.unless}
+        return named
+
+
+def _unknown(place: str, names: object, allowed: object) -> list[str]:
+    """What is named at a place of the file and does not exist."""
+    known = list(allowed)  # type: ignore[call-overload]
+    return [
+        f"key {place!r}: {name!r} is not known{did_you_mean(name, known)}. Allowed: {', '.join(known)}"
+        for name in names  # type: ignore[attr-defined]
+        if name not in known
+    ]
