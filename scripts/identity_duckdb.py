@@ -33,6 +33,7 @@ class Laboratory:
         self.connection = duckdb.connect()
         self.connection.execute("CREATE MACRO arrays_overlap(one, other) AS list_has_any(one, other)")
         self.connection.execute("SET threads = 2")
+        self.connection.execute("SET enable_progress_bar = false")
         columns = ", ".join(f"{name}::{kind} AS {name}" for name, kind in types.items())
         numbered = records.assign(number=range(len(records)))  # noqa: F841 - DuckDB finds it by its name
         self.connection.execute(f"CREATE TABLE record AS SELECT number, {columns} FROM numbered")
@@ -133,15 +134,15 @@ class Laboratory:
                compared: str = "compared") -> pd.DataFrame:  # fmt: skip
         """The compared pairs with their odds and what becomes of them."""
         return self.connection.execute(
-            f"""SELECT *, {decision_sql(rules)} AS decision FROM (SELECT *, {rule_sql(rules)} AS rule FROM (
-                SELECT *, {log_odds_sql(model, comparisons)} AS log_odds,
-                {contradiction_sql(rules)} AS contradiction FROM {compared}))
+            f"""SELECT *, {decision_sql(rules)} AS decision FROM (
+                SELECT *, {rule_sql(rules)} AS rule, {contradiction_sql(rules)} AS contradiction FROM (
+                SELECT *, {log_odds_sql(model, comparisons)} AS log_odds FROM {compared}))
                 ORDER BY "left", "right" """
         ).df()
 
     def contradictions(self, rules: IdentityRules) -> pd.DataFrame:
         """The compared pairs (left, right) that cannot be one customer."""
-        found = f"SELECT *, {contradiction_sql(rules)} AS found FROM compared"
+        found = f"SELECT *, {contradiction_sql(rules)} AS found FROM (SELECT *, 0 AS log_odds FROM compared)"
         return self.connection.execute(f'SELECT "left", "right" FROM ({found}) WHERE found IS NOT NULL').df()
 
     def equal_pairs(self, keys: Sequence[Sequence[str]]) -> pd.DataFrame:

@@ -122,7 +122,7 @@ def febrl(number: int, without_identifiers: bool) -> RecordSet:
     left_out = ("birth_date", "soc_sec_id") if without_identifiers else ()
     rules = IdentityRules.model_construct(
         blocking={name: rule for name, rule in blocks.items() if not set(rule.same) & set(left_out)},
-        block_limit=1000, thresholds=Thresholds(auto=3.0, review=2.0), margin=2.0, cluster_limit=12,
+        block_limit=1000, thresholds=Thresholds(auto=3.0, review=2.0, apart=-100.0), margin=2.0, cluster_limit=12,
     )  # fmt: skip
     training = [["given", "family"], ["street", "city"]] + ([] if without_identifiers else [["soc_sec_id"]])
     certain = [["given", "family", "street"], ["given", "family", "postal_code"]] + (

@@ -24,7 +24,8 @@ SYSTEMS = ("crm", "shop", "loyalty", "callcenter", "till")
 RATES = {
     "household_of_two_or_more": 0.45, "father_and_son": 0.05, "twins": 0.01, "shared_phone": 0.5, "shared_email": 0.08,
     "moved": 0.08, "married": 0.03, "new_email": 0.12, "new_phone": 0.1, "recycled_phone": 0.01, "card_anew": 0.05,
-    "company": 0.03, "undecidable": 0.004, "staff_card": 0.0005, "foreign_phone": 0.03, "title": 0.03, "particle": 0.02,
+    "company": 0.03, "undecidable": 0.004, "staff_card": 0.0005, "title_in_name": 0.4, "foreign_phone": 0.03, "title": 0.03,
+    "particle": 0.02,
     "double_name": 0.04, "second_given_name": 0.15,
     # of records
     "umlaut_in_full": 0.15, "umlaut_lost": 0.04, "mojibake": 0.015, "typo": 0.05, "misheard": 0.03, "nickname": 0.06,
@@ -84,6 +85,7 @@ class Person:
     cards: Sequence[str]
     company: str = ""
     is_undecidable: bool = False
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,9 @@ class Maker:
         for person in recycled:
             other = self.random.choice(made)
             if other.household_id != person.household_id:
-                by_id[other.person_id] = replace(other, phones=[*other.phones, person.phones[0]])
+                by_id[other.person_id] = replace(
+                    other, phones=[*other.phones, person.phones[0]], kinds=(*other.kinds, "recycled_phone")
+                )
         return list(by_id.values())
 
     def _id(self) -> int:
@@ -196,14 +200,18 @@ class Maker:
                 born.append(born[0] + timedelta(days=self.random.randrange(7000, 14000)))
         given = [self._given_name(kind) for kind in kinds]
         generations = ["" for _ in kinds]
+        cases: list[tuple[str, ...]] = [("household",) if len(kinds) > 1 else () for _ in kinds]
         if len(kinds) > 2 and self.happens("father_and_son"):
             given[2], generations[0], generations[2] = given[0], "sen.", "jun."
+            cases[0] = cases[2] = ("household", "father_and_son")
         if len(kinds) > 3 and self.happens("twins"):
             born[3] = born[2]
+            cases[3] = cases[2] = ("household", "twins")
         shared_email = self._email(given[0], family, born[0]) if self.happens("shared_email") else None
         people = [
-            self._person(household, name, family, generation, day, [address], shared_phone, shared_email)
-            for name, generation, day in zip(given, generations, born, strict=True)
+            replace(person, kinds=(*case, *person.kinds))
+            for name, generation, day, case in zip(given, generations, born, cases, strict=True)
+            for person in [self._person(household, name, family, generation, day, [address], shared_phone, shared_email)]
         ]
         if self.happens("undecidable"):
             twin = replace(people[0], person_id=self._id(), is_undecidable=True, cards=[self._card()])
@@ -218,17 +226,23 @@ class Maker:
         emails = [email or self._email(given, family, born)]
         phones = [phone or self._phone(addresses[0][3])]
         families = [family]
-        if self.happens("married"):
+        cards = [self._card()]
+        kinds = tuple(kind for kind in ("married", "moved", "new_email", "new_phone", "card_anew") if self.happens(kind))
+        if "married" in kinds:
             families.append(self._family_name())
-        if self.happens("moved"):
+        if "moved" in kinds:
             addresses = [*addresses, self._address()]
-        if self.happens("new_email"):
+        if "new_email" in kinds:
             emails.append(self._email(given, families[-1], born))
-        if self.happens("new_phone"):
+        if "new_phone" in kinds:
             phones.append(self._phone(addresses[0][3]))
-        cards = [self._card()] + ([self._card()] if self.happens("card_anew") else [])
+        if "card_anew" in kinds:
+            cards.append(self._card())
+        kinds += ("shared_phone",) * (phone is not None) + ("shared_email",) * (email is not None)
         title = self.random.choice(["Dr.", "Prof. Dr.", "Dipl.-Ing."]) if self.happens("title") else ""
-        return Person(self._id(), household, given, families, title, generation, born, emails, phones, addresses, cards)
+        return Person(
+            self._id(), household, given, families, title, generation, born, emails, phones, addresses, cards, kinds=kinds
+        )
 
     def _company(self) -> list[Person]:
         household, address = self._id(), self._address()
@@ -240,7 +254,7 @@ class Maker:
         for _ in range(self.random.choice([1, 2, 2, 3, 4])):
             born, given, family = self._birth_date(1955, 2000), self._given_name(self.random.choice("fm")), self._family_name()
             person = self._person(household, given, family, "", born, [address], phone, None)
-            people.append(replace(person, company=name))
+            people.append(replace(person, company=name, kinds=(*person.kinds, "company")))
         return people
 
     def records(self, people: Sequence[Person]) -> list[Record]:
@@ -254,7 +268,7 @@ class Maker:
         return made
 
     def _record(self, person: Person, source: str, source_id: str, staff_cards: Sequence[str]) -> Record:
-        knows, kinds = KNOWS[source], list[str]()
+        knows, kinds = KNOWS[source], list(person.kinds)
         age = self.random.random()  # 0: an old record, 1: one of today
 
         def at(values: Sequence[str]) -> str:
@@ -279,6 +293,9 @@ class Maker:
             "country": address[3] if address else None,
             "card_number": at(person.cards) if source in ("loyalty", "till") or not self.happens("no_card") else None,
         }
+        if person.title and self.happens("title_in_name"):
+            values["given_name"], values["title"] = f"{person.title} {values['given_name']}", None
+            kinds.append("title_in_name")
         if person.generation and self.random.random() < 0.7:
             values["family_name"] = f"{values['family_name']} {person.generation}"
         if self.random.random() < self.rates["staff_card"] * 4:

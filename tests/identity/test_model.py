@@ -134,7 +134,7 @@ def test_a_source_without_duplicates_has_no_two_records_of_one_customer(rules: I
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"thresholds": {"auto": 1, "review": 2}}, "must not be above"),
+        ({"thresholds": {"auto": 1, "review": 2, "apart": -9}}, "must not be above"),
         ({"proof": {"birthdate": ["same"]}}, "did you mean 'birth_date'"),
         ({"proof": {"birth_date": ["sam"]}}, "did you mean 'same'"),
         ({"blocking": {"x": {"same": ["emial"]}}}, "did you mean 'email"),

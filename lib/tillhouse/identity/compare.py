@@ -85,7 +85,9 @@ def _one_edit(column: str, least_length: int) -> str:
 
 
 _NO_INITIAL = "length(l.given) > 1 AND length(r.given) > 1"
-_EXCHANGED = "l.given = r.family AND l.family = r.given"
+_EXCHANGED = (
+    "(l.given <> r.given AND arrays_overlap(l.given_names, r.family_names) AND arrays_overlap(l.family_names, r.given_names))"
+)
 _SAME_PLACE = "(l.postal_code = r.postal_code OR l.city = r.city)"
 _SAME_HOUSE = "l.house_number IS NOT DISTINCT FROM r.house_number"
 

@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from tillhouse.identity.rules import Contradiction, IdentityRules, Key
 
 AUTO, REVIEW, NONE = "auto", "review", "none"
-SCORE = "score"
+SCORE, APART = "score", "odds"
 
 
 def contradiction_sql(rules: IdentityRules) -> str:
-    """The name of what keeps two records apart, or NULL."""
+    """The name of what keeps two records apart, or NULL. Reads ``log_odds``."""
     cases = [f"WHEN {_contradicts(contradiction)} THEN '{name}'" for name, contradiction in rules.contradictions.items()]
     if rules.without_duplicates:
         sources = ", ".join(f"'{source}'" for source in rules.without_duplicates)
         cases.append(f"WHEN left_source = right_source AND left_source IN ({sources}) THEN 'source_without_duplicates'")
-    return f"CASE {' '.join(cases)} END" if cases else "CAST(NULL AS STRING)"
+    cases.append(f"WHEN log_odds < {rules.thresholds.apart} THEN '{APART}'")
+    return f"CASE {' '.join(cases)} END"
 
 
 def rule_sql(rules: IdentityRules) -> str:

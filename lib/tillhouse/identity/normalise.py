@@ -18,7 +18,7 @@ from stdnum import ean, luhn
 
 _LETTERS_WITHOUT_ACCENT = str.maketrans("äåæöøœüłđðþ", "aaaoooulddt")
 # ae, oe, ue for an umlaut; after a vowel or q the e belongs to the next syllable (Bauer, Feuer, Quelle)
-_UMLAUT_IN_FULL = re.compile(r"(?<![aeiouyq])([aou])e")
+_UMLAUT_IN_FULL = re.compile(r"(?<![aeiouyq])([aou])e+")
 _TITLES = frozenset(
     ("dr", "prof", "professor", "dipl", "ing", "mag", "med", "phil", "jur", "rer", "nat", "habil", "hc", "mba", "msc", "bsc",
      "ma", "ba", "lic", "oec", "pol", "dent", "vet", "theol", "magister", "herr", "frau", "hr", "fr", "herrn", "mr", "mrs", "ms",
@@ -209,7 +209,7 @@ def street(text: str | None) -> tuple[str | None, str | None]:
         lowered, number = lowered[: found.start()], f"{int(found[1])}{found[2] or ''}"
     elif found := _HOUSE_NUMBER_FIRST.search(lowered):
         lowered, number = lowered[found.end() :], f"{int(found[1])}{found[2] or ''}"
-    name = "".join(re.findall(r"[^\W_]+", fold(_STREET.sub("str", lowered))))
+    name = fold("".join(re.findall(r"[^\W_]+", fold(_STREET.sub("str", lowered)))))
     return name or None, number
 
 
@@ -232,7 +232,7 @@ def city(text: str | None) -> str | None:
     if cleaned is None:
         return None
     name = re.split(r"[,/(]|\s(?:am|an der|a\.|im|in|bei|b\.|ob der|i\.)\s", f"{cleaned} ", maxsplit=1, flags=re.I)[0]
-    return "".join(words(name)) or None
+    return fold("".join(words(name))) or None
 
 
 def company(text: str | None) -> tuple[str | None, str | None]:

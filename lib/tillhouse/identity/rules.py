@@ -42,15 +42,21 @@ class Key(StrictModel):
 
 
 class Thresholds(StrictModel):
-    """log2 of the odds that two records are one customer: from ``auto`` they are linked, from ``review`` on a person is asked."""
+    """log2 of the odds that two records are one customer: from ``auto`` they are linked, from ``review`` on a person is asked.
+
+    Two records below ``apart`` are different customers, whoever links them.
+    """
 
     auto: float
     review: float
+    apart: float
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.review > self.auto:
-            raise ValueError(f"key 'review' ({self.review:g}) must not be above key 'auto' ({self.auto:g})")
+        if not self.apart < self.review <= self.auto:
+            raise ValueError(
+                f"key 'review' ({self.review:g}) must not be above key 'auto' ({self.auto:g}), and above 'apart' ({self.apart:g})"
+            )
         return self
 
 
