@@ -27,6 +27,10 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 AS_OF = date(2025, 6, 1)
 
 
+def checkpoint(rows: DataFrame) -> DataFrame:
+    return rows.localCheckpoint()
+
+
 @dataclass(frozen=True)
 class Both:
     """The same records matched by Spark and by DuckDB; ``names`` are the records in DuckDB's order."""
@@ -55,7 +59,7 @@ def both(spark: SparkSession, rules: IdentityRules, model: IdentityModel) -> Bot
     columns = [name for name in parties.columns if name not in ("emails", "phones", "birth_date", "title")]
     schema = ", ".join([*(f"{name} STRING" for name in columns), "emails ARRAY<STRING>, phones ARRAY<STRING>, birth_date DATE"])
     rows = parties[[*columns, "emails", "phones", "birth_date"]].itertuples(index=False, name=None)
-    matching = match(spark.createDataFrame(list(rows), schema), rules, model, AS_OF, DataFrame.localCheckpoint)
+    matching = match(spark.createDataFrame(list(rows), schema), rules, model, AS_OF, checkpoint)
     records = to_comparable(parties, model.frequencies, AS_OF, region=rules.region, check_digit=rules.check_digit)
     records = records.sort_values("record_id", ignore_index=True)
     laboratory = Laboratory(records)
