@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Kill runs at random moments, start them again, and compare gold with that of a lake that was never disturbed.
 
-A run is a process group of its own and is killed with SIGKILL, like a machine that loses power. Moments are counted in CPU
-seconds, so that they fall over all steps on a busy machine too. Needs Linux.
+A run is a process group of its own and is killed with SIGKILL, like a machine that loses power. A step is drawn by lot, and so
+many CPU seconds of what it takes in a week, so that the moments fall over all steps on a busy machine too. Needs Linux.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench_night import put, used_cpu
@@ -24,8 +27,6 @@ from compare_lakes import COMPARED, compare
 from demo import ROOT
 from make_demo_exports import make_exports
 from try_orders import by_week
-
-START = 8  # CPU seconds until a run has a session
 
 
 def main() -> int:
@@ -44,22 +45,24 @@ def main() -> int:
     quiet, disturbed = out / "quiet", out / "disturbed"
     put(out, quiet, files)
     usual = finish(quiet)
-    say(f"undisturbed, all at once: {usual:.0f} CPU s")
+    spans = usual.spans()
+    say(f"undisturbed, all at once: {usual.used:.0f} CPU s; " + ", ".join(f"{step} {span:.0f}" for step, span in spans.items()))
 
-    moments = random.Random(given.seed)  # noqa: S311 - no secret
+    lot = random.Random(given.seed)  # noqa: S311 - no secret
     kills, torn, by_step = 0, 0, dict[str, int]()
     for number, deliveries in enumerate(weeks):
         put(out, disturbed, deliveries)
         while kills < given.kills * (number + 1) // len(weeks):
             before = orphans(disturbed)
-            step = kill_after(disturbed, moments.uniform(START, usual))
+            aimed = lot.choice(list(spans))
+            step = kill_in(disturbed, aimed, lot.uniform(0, spans[aimed] / len(weeks)))
             if step is None:  # done before its moment; the next week gives the moments that are left
                 break
             kills += 1
             by_step[step] = by_step.get(step, 0) + 1
             torn += bool(orphans(disturbed) - before)
-        usual = finish(disturbed)
-        say(f"week {number + 1}: {kills} kills so far, {torn} in the middle of a write; then done in {usual:.0f} CPU s")
+        used = finish(disturbed).used
+        say(f"week {number + 1}: {kills} kills so far, {torn} in the middle of a write; then done in {used:.0f} CPU s")
     differing = [table.full_name for table in COMPARED if compare(quiet / "lake", disturbed / "lake", table).differing]
     steps = ", ".join(f"{name} {count}" for name, count in sorted(by_step.items()))
     say(f"{kills} kills, {torn} in the middle of a write; during: {steps}")
@@ -72,41 +75,51 @@ def command(folder: Path) -> list[str]:
     return [str(Path(sys.executable).parent / "tillhouse"), "run", "--conf-dir", str(ROOT / "conf"), *places]
 
 
-def finish(folder: Path) -> float:
-    """Let a run end; returns its CPU seconds.
+@dataclass
+class Progress:
+    """How many CPU seconds a run has used, in all and when each of its steps began."""
+
+    used: float = 0.0
+    started: dict[str, float] = field(default_factory=dict)
+
+    def spans(self) -> dict[str, float]:
+        ends = [*list(self.started.values())[1:], self.used]
+        return {step: end - start for (step, start), end in zip(self.started.items(), ends, strict=True)}
+
+
+def finish(folder: Path) -> Progress:
+    """Let a run end.
 
     Raises:
         SystemExit: the run has failed.
     """
-    with (folder / "run.log").open("a", encoding="utf-8") as log:
-        run = subprocess.Popen(command(folder), stdout=log, stderr=log)
-        used = watch(run, None)
+    run, progress = watch(folder, lambda _: False)
     if run.returncode:
         raise SystemExit(f"a run ended with exit code {run.returncode}; see {folder / 'run.log'}")
-    return used
+    return progress
 
 
-def watch(run: subprocess.Popen[bytes], at_most: float | None) -> float:
-    """Wait until a run has ended, or has used that many CPU seconds; returns how many it has used."""
-    used = 0.0
-    while run.poll() is None and (at_most is None or used < at_most):
-        used = max(used, used_cpu(run.pid))
-        time.sleep(0.05)
-    return used
+def kill_in(folder: Path, step: str, seconds: float) -> str | None:
+    """Kill a run so many CPU seconds after a step began; returns the step that it was in, None if it had ended before."""
+    run, progress = watch(folder, lambda so_far: step in so_far.started and so_far.used - so_far.started[step] >= seconds)
+    if run.poll() is not None:
+        return None
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    return list(progress.started)[-1]
 
 
-def kill_after(folder: Path, seconds: float) -> str | None:
-    """Kill a run that has used so many CPU seconds; returns the step that it was in, None if it had ended before."""
-    log = folder / "killed.log"
+def watch(folder: Path, is_moment: Callable[[Progress], bool]) -> tuple[subprocess.Popen[bytes], Progress]:
+    """Start a run and wait until it has ended, or until the moment has come."""
+    progress, log = Progress(), folder / "run.log"
     with log.open("w", encoding="utf-8") as stream:
         run = subprocess.Popen(command(folder), stdout=stream, stderr=stream, start_new_session=True)
-        watch(run, seconds)
-        if run.poll() is not None:
-            return None
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-    started = [line for line in log.read_text("utf-8").splitlines() if '"step starts"' in line]
-    return started[-1].split('"step": "')[1].split('"')[0] if started else "start"
+    while run.poll() is None and not is_moment(progress):
+        time.sleep(0.05)
+        progress.used = max(progress.used, used_cpu(run.pid))
+        for step in re.findall(r'"message": "step starts".*?"step": "(\w+)"', log.read_text("utf-8")):
+            progress.started.setdefault(step, progress.used)
+    return run, progress
 
 
 def orphans(folder: Path) -> set[Path]:
