@@ -82,8 +82,10 @@ def silver_(run: Run, since: Since | None) -> list[Measured]:
         records = store.read(bronze_table(source.name, source.personal_data))
         if added is not None:
             records = records.where(F.col("_run_id").isin({item["run_id"] for item in added if item["source"] == source.name}))
-        mapped, _ = map_receipt_lines(records, source, store.read(silver.BRANCH))
-        sides[f"bronze {source.name}"] = (mapped.withColumn("source", F.lit(source.name)), F.count("*"), F.sum("gross_amount"))
+        branches, name = store.read(silver.BRANCH), F.lit(source.name).alias("source")
+        mapped = [map_receipt_lines(records, source, branches, number)[0] for number in source.lists_of_lines]
+        delivered = reduce(DataFrame.unionByName, [rows.select(name, "gross_amount") for rows in mapped])
+        sides[f"bronze {source.name}"] = (delivered, F.count("*"), F.sum("gross_amount"))
     found = _by_source(sides)
     measured = []
     for source in run.config.sources_of("receipt"):

@@ -24,7 +24,7 @@ TECHNICAL = ["_file", "_file_id", "_row", "_is_first_of_record", "_version_at"]
 
 def to_lines(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFrame:
     """One row per delivered line with its receipt's fields, signed, with its key and all its violations."""
-    return union_sources([_lines_of_list(bronze, source, branches, number) for number in range(len(source.lines) or 1)])
+    return union_sources([_lines_of_list(bronze, source, branches, number) for number in source.lists_of_lines])
 
 
 def _lines_of_list(bronze: DataFrame, source: Source, branches: DataFrame, number: int) -> DataFrame:

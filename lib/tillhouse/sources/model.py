@@ -473,6 +473,11 @@ class Source(StrictModel):
         return tuple(dict.fromkeys(name for item in self.lines for name in item.names))
 
     @property
+    def lists_of_lines(self) -> range:
+        """Numbers of the lists that lines are read from; 0 where records are lines themselves."""
+        return range(len(self.lines) or 1)
+
+    @property
     def placed_lines(self) -> list[tuple[str, Nested]]:
         """Each list of lines with its place in the mapping: ``lines``, or ``lines[1]`` where there are several."""
         return [("lines" if len(self.lines) == 1 else f"lines[{number}]", item) for number, item in enumerate(self.lines)]
