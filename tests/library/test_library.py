@@ -180,14 +180,21 @@ def test_taxes_by_key_and_rate_are_those_counted_by_hand(library: Chain) -> None
     assert {key: tuple(str(row[name]) for name in amounts) for key, row in found.items()} == TAXES
 
 
-def test_the_taxes_of_each_line_add_up_to_the_line(library: Chain) -> None:
+def test_the_taxes_of_each_line_add_up_to_the_line_and_those_of_a_receipt_to_its_lines(library: Chain) -> None:
+    lines = library.store.read(silver.RECEIPT_LINE)
     taxes = library.store.read(silver.RECEIPT_LINE_TAX).groupBy("receipt_key", "line_number").agg(
         F.sum("gross_amount").alias("_gross"), F.sum("tax_amount").alias("_tax")
     )  # fmt: skip
-    rows = taxes.join(library.store.read(silver.RECEIPT_LINE), on=["receipt_key", "line_number"], how="left").collect()
+    rows = taxes.where("line_number > 0").join(lines, on=["receipt_key", "line_number"], how="left").collect()
     assert rows
     assert all(row["_gross"] in (None, row["gross_amount"]) for row in rows)
     assert all(row["_tax"] == (row["tax_amount"] or row["_tax"]) for row in rows)
+    of_receipts = taxes.where("line_number = 0").join(
+        lines.groupBy("receipt_key").agg(F.sum("tax_amount").alias("_of_lines")), on="receipt_key", how="left"
+    )
+    told = [(row["_tax"], row["_of_lines"]) for row in of_receipts.collect() if row["_of_lines"] is not None]
+    assert len(told) == 7  # four receipts of Square's CSV, three orders of its API
+    assert all(tax == of_lines for tax, of_lines in told)
 
 
 def test_references_name_the_receipt_that_is_returned_or_voided(library: Chain) -> None:
