@@ -23,7 +23,10 @@ JOBS = sorted((ROOT / "jobs").glob("*.py"))
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 
 LAYERS = ("bronze", "silver", "identity", "gold", "kpi")
-SHARED = ("config", "errors", "faults", "keys", "money", "products", "quality", "session", "sources", "store", "strict", "tables")
+SHARED = (
+    "config", "errors", "faults", "frames", "keys", "money", "products", "quality", "session", "sources", "store", "strict",
+    "tables",
+)  # fmt: skip
 BEFORE = ("pull",)  # writes what the first layer reads; no layer knows it
 KNOW_LAYERS = ("pipeline", "cli", "ops")
 

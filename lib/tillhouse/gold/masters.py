@@ -9,6 +9,7 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.gold.product_groups import LEVELS, has_only_group, to_group_members
 from tillhouse.products import lookup
 from tillhouse.products.bundles import to_contents, to_shares
@@ -79,7 +80,7 @@ class Masters:
             products.append(_measured(store.changes(silver.PRODUCT, since), self.rules).select("product_id"))
         products = [kept for frame in products if not (kept := store.keep(frame.distinct())).isEmpty()]
         if products:
-            every = reduce(DataFrame.union, products).distinct()
+            every = union(products).distinct()
             touched.append(store.read(gold.FCT_SALE_LINE).join(F.broadcast(every), on="product_id", how="left_semi"))
         return [rows.select(*RECEIPT_DAY) for rows in touched]
 
@@ -95,7 +96,7 @@ class Masters:
             names = ["product_id", "gtin"]
             products = store.touched(silver.PRODUCT, since, names, names)
             changed.append(lookup.values_of_products(products).select("kind", "value"))
-        return store.keep(reduce(DataFrame.union, changed).where("value IS NOT NULL")) if changed else None
+        return store.keep(union(changed).where("value IS NOT NULL")) if changed else None
 
     def _changed_bundles(self, since: Since) -> list[DataFrame]:
         """Sets (product_id) that are divided otherwise than before."""

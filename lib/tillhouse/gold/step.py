@@ -7,11 +7,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.gold import dimensions, facts, masters
 from tillhouse.gold.bundles import COMPONENT
 from tillhouse.gold.masters import RECEIPT_DAY
@@ -142,7 +142,7 @@ def _work(store: Store, master: masters.Masters, as_of: date | None, since: Sinc
             changed.append(receipts.join(F.broadcast(parties), on="party_key", how="left_semi").select(*RECEIPT_DAY))
     if not changed:
         return _Work(store.keep(receipts.select("receipt_key").where("false")))
-    days = store.keep(reduce(DataFrame.union, changed).distinct())
+    days = store.keep(union(changed).distinct())
     store.expect(days.count() * LINES_PER_RECEIPT)
     dates = [row[0] for row in days.select("business_date").distinct().collect()]
     return _Work(store.keep(days.select("receipt_key").distinct()), dates)
@@ -219,7 +219,7 @@ def _check(
         )
         for side, (rows, counted, gross, revenue, count) in sides.items()
     ]
-    found = {row["side"]: row for row in reduce(DataFrame.union, sums).collect()}
+    found = {row["side"]: row for row in union(sums).collect()}
     receipt, line, delivered = found["receipt"], found["line"], found["delivered"]
     expectations.expect(
         "gold",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.identity.rules import BlockingRule
 
 SEPARATOR = "\x1f"
@@ -33,7 +33,7 @@ def with_blocks(records: DataFrame, rules: Mapping[str, BlockingRule], limit: in
 
     A block with more records than the limit is split by the further columns of its rule; what is still larger is refused.
     """
-    sized = reduce(DataFrame.unionByName, (_keys(records, name, rule) for name, rule in rules.items()))
+    sized = union([_keys(records, name, rule) for name, rule in rules.items()])
     sized = sized.withColumn("_size", _count("rule", "whole"))
     large = sized.where(F.col("_size") > limit).withColumn("_size", _count("rule", "split"))
     kept = sized.where(F.col("_size").between(2, limit)).select("rule", F.col("whole").alias("block"), "record_id")

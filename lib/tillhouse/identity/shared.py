@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+
+from tillhouse.frames import union
 
 
 def shared_values(records: DataFrame, limits: Mapping[str, int]) -> DataFrame:
@@ -20,7 +21,7 @@ def shared_values(records: DataFrame, limits: Mapping[str, int]) -> DataFrame:
         .where(F.col("names") > limit)
         for column, limit in limits.items()
     ]
-    return reduce(DataFrame.unionByName, parts)
+    return union(parts)
 
 
 def without_shared_values(records: DataFrame, shared: DataFrame, columns: Mapping[str, int]) -> DataFrame:

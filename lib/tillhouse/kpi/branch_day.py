@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.quality import expectations
 from tillhouse.quality.expectations import Identity
@@ -79,7 +79,7 @@ def _touched_dates(store: Store, since: Since) -> list[date]:
         changed.append(store.touched(gold.DIM_CUSTOMER, since, first, first).select("first_purchase_date"))
     if not changed:
         return []
-    days = reduce(DataFrame.union, changed).toDF("day").where("day IS NOT NULL").distinct()
+    days = union([days.toDF("day") for days in changed]).where("day IS NOT NULL").distinct()
     return sorted(row["day"] for row in days.collect())
 
 

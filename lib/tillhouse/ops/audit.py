@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.gold.facts import VALID
 from tillhouse.ops.runs import Run
 from tillhouse.sources.entities import BY_NAME, CONTACT
@@ -47,7 +47,7 @@ def bronze(run: Run, _since: Since | None) -> list[Measured]:
         for source in run.config.sources
     ]
     sides = [read.withColumn("_side", F.lit("read")), *(rows.withColumn("_side", F.lit("bronze")) for rows in stored)]
-    found = {(row["_side"], row["source"]): row["rows"] for row in reduce(DataFrame.unionByName, sides).collect()}
+    found = {(row["_side"], row["source"]): row["rows"] for row in union(sides).collect()}
     return [
         Measured(source.name, "records: files = bronze", found.get(("read", source.name), 0), found["bronze", source.name])
         for source in run.config.sources
@@ -84,7 +84,7 @@ def silver_(run: Run, since: Since | None) -> list[Measured]:
             records = records.where(F.col("_run_id").isin({item["run_id"] for item in added if item["source"] == source.name}))
         branches, name = store.read(silver.BRANCH), F.lit(source.name).alias("source")
         mapped = [map_receipt_lines(records, source, branches, number)[0] for number in source.lists_of_lines]
-        delivered = reduce(DataFrame.unionByName, [rows.select(name, "gross_amount") for rows in mapped])
+        delivered = union([rows.select(name, "gross_amount") for rows in mapped])
         sides[f"bronze {source.name}"] = (delivered, F.count("*"), F.sum("gross_amount"))
     found = _by_source(sides)
     measured = []
@@ -223,7 +223,7 @@ def _by_source(sides: Mapping[str, tuple[DataFrame, Column, Column]]) -> dict[tu
         )
         for side, (rows, count, amount) in sides.items()
     ]  # fmt: skip
-    found = reduce(DataFrame.unionByName, counted).collect()
+    found = union(counted).collect()
     return {(row["_side"], row["source"]): (row["_count"], row["_amount"] or Decimal(0)) for row in found}
 
 

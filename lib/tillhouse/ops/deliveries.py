@@ -13,6 +13,7 @@ from functools import reduce
 from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.ops.runs import Run, tell
 from tillhouse.silver import exceptions
 from tillhouse.silver.exceptions import Judged
@@ -67,7 +68,7 @@ def _publish(run: Run, sources: Sequence[Source], found: DataFrame, days: Days, 
     else:
         rows = [(name, day) for name, of_source in days.items() for day in sorted(of_source)]
         touched = store.spark.createDataFrame(rows, "source STRING, business_date DATE")
-        store.replace(ops.DELIVERY, found, touched, _union(days))
+        store.replace(ops.DELIVERY, found, touched, _every_day(days))
         judged = [(F.col("source") == name) & F.col("business_date").isin(sorted(of)) for name, of in days.items() if of]
         is_judged = is_judged & reduce(lambda left, right: left | right, judged)
     counted = {row["status"]: row["count"] for row in found.groupBy("status").count().collect()}
@@ -82,7 +83,7 @@ def _publish(run: Run, sources: Sequence[Source], found: DataFrame, days: Days, 
 
 def _examine(store: Store, sources: Sequence[Source], first: Mapping[Pair, date], days: Days, until: date) -> DataFrame:
     """The rows of ops.delivery for the days of each source."""
-    spark, examined = store.spark, _union(days)
+    spark, examined = store.spark, _every_day(days)
     calendar = spark.createDataFrame(to_calendar(sources, days, until), _CALENDAR)
     pairs = spark.createDataFrame([(*pair, day) for pair, day in expected_from(sources, first).items()], ops.SOURCE_BRANCH.struct)
     expected = to_expected(pairs, calendar, store.read(silver.BRANCH), sources)
@@ -237,7 +238,7 @@ def to_gaps(receipts: DataFrame, sources: Sequence[Source]) -> DataFrame:
         empty = "source STRING, branch_id STRING, business_date DATE, missing_numbers BIGINT, gaps STRING"
         return receipts.sparkSession.createDataFrame([], empty)
     return (
-        reduce(DataFrame.unionByName, found)
+        union(found)
         .groupBy("source", "branch_id", "business_date")
         .agg(
             F.sum("_count").alias("missing_numbers"),
@@ -376,7 +377,7 @@ def _changed_versions(store: Store, since: Since) -> list[Row]:
     if store.has_news(silver.RECEIPT_VERSION, since):
         changed.append(store.changes(silver.RECEIPT_VERSION, since))
     days = [rows.select("source", "business_date").where("business_date IS NOT NULL") for rows in changed]
-    return reduce(DataFrame.union, days).distinct().collect() if days else []
+    return union(days).distinct().collect() if days else []
 
 
 def _is_news_of_branches(store: Store, sources: Sequence[Source], since: Since, known: Mapping[Pair, date]) -> bool:
@@ -393,7 +394,7 @@ def _range(start: date, end: date) -> Iterable[date]:
     return (start + timedelta(days=number) for number in range((end - start).days))
 
 
-def _union(days: Mapping[str, set[date]]) -> list[date]:
+def _every_day(days: Mapping[str, set[date]]) -> list[date]:
     return sorted({day for of_source in days.values() for day in of_source})
 
 

@@ -9,13 +9,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import reduce
 
 import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.errors import QualityError
+from tillhouse.frames import union
 from tillhouse.keys import content_hash
 from tillhouse.tables import Table
 
@@ -44,7 +44,7 @@ def keys_of(published: Mapping[Table, DataFrame]) -> list[Identity]:
         rows.select(F.lit(table.name).alias("table"), content_hash(*table.key).alias("key"), F.hash(*table.key).alias("other"))
         for table, rows in published.items()
     ]
-    counted = reduce(DataFrame.union, keys).groupBy("table").agg(F.count("*"), F.count_distinct("key", "other")).collect()
+    counted = union(keys).groupBy("table").agg(F.count("*"), F.count_distinct("key", "other")).collect()
     found = {row[0]: (row[1], row[2]) for row in counted}
     return [Identity(f"{table.name}: {', '.join(table.key)} is unique", *found.get(table.name, (0, 0))) for table in published]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.products import lookup
 from tillhouse.products.rules import ProductRules
 from tillhouse.silver import exceptions, products
@@ -49,7 +49,7 @@ class Catalogue:
         if self._has_older_versions():
             found.append(products.of_reused_numbers(records, self.rules.reused_numbers))
         known = self.store.keep(known) if found else known
-        return known, Judged(exceptions.union(found) if found else None, products.is_of_master())
+        return known, Judged(union(found) if found else None, products.is_of_master())
 
     def judge(self, sold: Sequence[DataFrame], known: DataFrame, is_news_of_products: bool) -> list[Judged]:
         """What is wrong between lines and master data. ``sold``: lines that this run wrote; ``known``: silver.product."""
@@ -101,7 +101,7 @@ class Catalogue:
             in_doubt += [wrong.select(name), self._listed(changed.select(name), covers)]
         values = self._changed_values(known, is_news_of_products)
         if values:
-            in_doubt.append(lookup.lines_of_values(lines, reduce(DataFrame.union, values), rules).select(name))
+            in_doubt.append(lookup.lines_of_values(lines, union(values), rules).select(name))
         names = self._distinct(in_doubt)
         if names is None:
             return []
@@ -186,7 +186,7 @@ class Catalogue:
         """All names once, as ``record_key``; None if there are none."""
         if not frames:
             return None
-        names = self.store.keep(reduce(DataFrame.union, frames).toDF("record_key").distinct())
+        names = self.store.keep(union([names.toDF("record_key") for names in frames]).distinct())
         return None if names.isEmpty() else names
 
     def _delivered(self, table: Table) -> DataFrame | None:

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.keys import surrogate_key
 from tillhouse.quality.rules import REJECTED, TAX_RULES, VIOLATIONS, Finding, with_violations
 from tillhouse.silver import exceptions, lines
@@ -79,7 +80,7 @@ def read(delivered: Sequence[tuple[Source, DataFrame]], branches: DataFrame) -> 
         for number in range(len(source.closing_totals))
     ]
     in_file = Window.partitionBy("closing_key", "_file_id").orderBy("_row", "_item", "_child_position")
-    numbered = exceptions.union(found).withColumn("total_number", F.row_number().over(in_file))
+    numbered = union(found).withColumn("total_number", F.row_number().over(in_file))
     place = F.concat_ws("/", "branch_id", "register_id", "closing_id", F.concat(F.lit("total "), "total_number"))
     return numbered.withColumn("_place", place)
 
@@ -200,7 +201,7 @@ def of_closings(totals: DataFrame, lines: DataFrame, payments: DataFrame) -> Dat
     ]
     nothing = F.lit(0).cast(_CENTS).alias("_come")
     stated = told.select("closing_key", "total_kind", "_member", F.col("gross_amount").alias("_told"), nothing)
-    sides = exceptions.union([stated, *come]).join(kinds, on=["closing_key", "total_kind"], how="inner")
+    sides = union([stated, *come]).join(kinds, on=["closing_key", "total_kind"], how="inner")
     sides = sides.withColumn("_member", F.when(F.col("_is_typed"), F.col("_member")).otherwise("all"))
     compared = sides.groupBy("closing_key", "total_kind", "_member", "_at", "currency").agg(
         F.sum("_told").alias("_told"), F.sum("_come").alias("_come")

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.keys import content_hash, surrogate_key
 from tillhouse.money import with_largest_remainder
 from tillhouse.quality.rules import REJECTED, TAX_RULES, VIOLATIONS, RowRule, with_violations
-from tillhouse.silver.exceptions import instead_of, of_receipts, union
+from tillhouse.silver.exceptions import instead_of, of_receipts
 from tillhouse.sources.details import map_details
 from tillhouse.sources.fields import DETAILS, UNPAID
 from tillhouse.sources.model import Source

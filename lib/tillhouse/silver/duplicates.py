@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import reduce
-
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.keys import content_hash
 from tillhouse.silver import exceptions
 from tillhouse.silver.exceptions import Judged
@@ -30,7 +29,7 @@ def judge(store: Store, since: Since | None) -> list[Judged]:
         changed = [table for table in (silver.RECEIPT, silver.RECEIPT_VERSION) if store.has_news(table, since)]
         if not changed:
             return []
-        touched = reduce(DataFrame.union, (store.touched(table, since, ["business_date"]) for table in changed))
+        touched = union([store.touched(table, since, ["business_date"]) for table in changed])
         days = [row[0] for row in touched.where("business_date IS NOT NULL").distinct().collect()]
         receipts, lines = receipts.where(on_days(days, silver.RECEIPT)), lines.where(on_days(days, silver.RECEIPT_LINE))
         covers = covers & F.col("business_date").isin(days)

@@ -9,6 +9,7 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.silver import exceptions, parties, records
 from tillhouse.silver.exceptions import Judged
 from tillhouse.silver.references import REFERENCE, of_references
@@ -109,7 +110,7 @@ def _forget(store: Store, sources: Sequence[Source], since: Since | None) -> lis
 def _work(store: Store, batch: Batch, token_key: bytes) -> Done:
     """Write the records of a batch; every version of theirs is ranked, and those that count are in the table of their kind."""
     found = _read(store, batch, token_key)
-    versions = exceptions.union([records.to_versions(rows, name) for name, rows in found.items()])
+    versions = union([records.to_versions(rows, name) for name, rows in found.items()])
     if batch.where is None:
         versions = store.keep(versions)
         stored = store.read(entities.RECORD_VERSION).where(batch.sources)
@@ -168,7 +169,7 @@ def _write_contacts(store: Store, batch: Batch, contacts: DataFrame, keys: DataF
     _write(store, only, silver.PARTY, parties.to_parties(contacts), keys)
     told = [parties.to_consents(contacts, source) for source, _ in only.delivered if source.consent]
     nothing = store.read(entities.CONSENT).where("false")
-    _write(store, only, entities.CONSENT, exceptions.union([nothing, *told]), keys)
+    _write(store, only, entities.CONSENT, union([nothing, *told]), keys)
 
 
 def _write_texts(store: Store, batch: Batch, counting: Mapping[str, DataFrame], keys: DataFrame) -> None:
@@ -182,7 +183,7 @@ def _write_texts(store: Store, batch: Batch, counting: Mapping[str, DataFrame], 
         content = F.map_from_entries(F.filter(pairs, lambda pair: pair["text"].isNotNull()))
         texts.append(rows.select("record_key", F.lit(name).alias("entity"), "source", content.alias("content")))
     if texts:
-        told = exceptions.union(texts).where(F.size("content") > 0)
+        told = union(texts).where(F.size("content") > 0)
         _write(store, batch, entities.RECORD_TEXT, told, keys)
 
 
@@ -191,7 +192,7 @@ def _add_references(store: Store, counting: Mapping[str, DataFrame]) -> None:
     named = [parties.of_references(rows) for name, rows in counting.items() if BY_NAME[name].names_party]
     if not named:
         return
-    rows = exceptions.union(named).dropDuplicates(["party_key"])
+    rows = union(named).dropDuplicates(["party_key"])
     new = store.keep(rows.join(store.read(silver.PARTY).select("party_key"), on="party_key", how="left_anti"))
     if not new.isEmpty():
         in_vault = new.join(store.read(vault.PARTY).select("party_key"), on="party_key", how="left_anti")
@@ -216,14 +217,14 @@ def _judged(batch: Batch, found: Mapping[str, DataFrame], new: DataFrame, ranked
     ]
     covers = F.col("entity").isin(*_OF_RECORDS)
     if batch.where:
-        return [Judged(exceptions.union([*of_records, *of_versions]), covers & F.expr(batch.where))]
+        return [Judged(union([*of_records, *of_versions]), covers & F.expr(batch.where))]
     is_conflict, is_error = F.col("rule") == exceptions.CONFLICTING, F.col("severity") == "error"
     own = covers & ~is_conflict & (F.col("rule") != REFERENCE)
     spoken = new.where("_is_newest").select("record_key")
     return [
-        Judged(exceptions.union(of_records), own & is_error, "_scope", spoken),
+        Judged(union(of_records), own & is_error, "_scope", spoken),
         Judged(None, own & ~is_error, "_scope", decided.select("record_key")),
-        Judged(exceptions.union(of_versions), covers & is_conflict, "_scope", decided.select("record_key")),
+        Judged(union(of_versions), covers & is_conflict, "_scope", decided.select("record_key")),
     ]
 
 
@@ -236,7 +237,7 @@ def _references(
     if since is not None:
         listed = store.read(silver.EXCEPTION).where(is_reference & (F.col("status") == "open"))
         touched.append(listed.select(F.col("_scope").alias("record_key"), "entity"))
-    keys = store.keep(exceptions.union(touched).distinct())
+    keys = store.keep(union(touched).distinct())
     kinds = sorted(row["entity"] for row in keys.select("entity").distinct().collect())
     found = [of_references(store, BY_NAME[kind], keys, sources, masters) for kind in kinds if kind in BY_NAME]
     told = [
@@ -245,7 +246,7 @@ def _references(
         if rows is not None
     ]
     covers = is_reference & F.col("entity").isin(*_OF_RECORDS)
-    return [Judged(exceptions.union(told) if told else None, covers, "_scope", keys.select("record_key"))]
+    return [Judged(union(told) if told else None, covers, "_scope", keys.select("record_key"))]
 
 
 def _count(new: DataFrame) -> dict[str, int]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.keys import surrogate_key
 from tillhouse.quality.duties import ESCALATIONS, Duties, with_duties
 from tillhouse.quality.rules import REMEDIES, VIOLATION_TYPE, VIOLATIONS
@@ -408,11 +409,3 @@ def merge(existing: DataFrame, found: DataFrame, run_id: str, seen_at: str) -> D
         "decisions": F.coalesce("old.decisions", F.array().cast(EXCEPTION.field("decisions").dataType)),
     }
     return joined.select(*(column.alias(name) for name, column in columns.items()))
-
-
-def union(found: Sequence[DataFrame]) -> DataFrame:
-    """All rows. Halves of halves: each step is planned anew, with all that it holds."""
-    if len(found) == 1:
-        return found[0]
-    middle = len(found) // 2
-    return union(found[:middle]).unionByName(union(found[middle:]))

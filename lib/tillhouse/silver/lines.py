@@ -7,6 +7,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.keys import content_hash, surrogate_key
 from tillhouse.money import with_largest_remainder
 from tillhouse.quality.rules import RECEIPT_RULES, REJECTED, VIOLATION_TYPE, VIOLATIONS, Finding, with_violations
@@ -24,7 +25,7 @@ TECHNICAL = ["_file", "_file_id", "_row", "_is_first_of_record", "_version_at"]
 
 def to_lines(bronze: DataFrame, source: Source, branches: DataFrame) -> DataFrame:
     """One row per delivered line with its receipt's fields, signed, with its key and all its violations."""
-    return union_sources([_lines_of_list(bronze, source, branches, number) for number in source.lists_of_lines])
+    return union([_lines_of_list(bronze, source, branches, number) for number in source.lists_of_lines])
 
 
 def _lines_of_list(bronze: DataFrame, source: Source, branches: DataFrame, number: int) -> DataFrame:
@@ -89,10 +90,6 @@ def _with_bare_documents(lines: DataFrame) -> DataFrame:
 def is_deleted() -> Column:
     """Whether a record takes its receipt back."""
     return F.coalesce(F.col("status") == DELETED, F.lit(False))
-
-
-def union_sources(lines: list[DataFrame]) -> DataFrame:
-    return reduce(DataFrame.unionByName, lines)
 
 
 def _unreadable_children(source: Source) -> Finding:

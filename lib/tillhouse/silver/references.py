@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.quality.rules import VIOLATIONS
-from tillhouse.silver import exceptions
 from tillhouse.silver.records import shown_key
 from tillhouse.sources.entities import CONTACT, Entity
 from tillhouse.sources.model import Source
@@ -39,7 +39,7 @@ def of_references(
     contact_sources = [source.name for source in sources if source.entity == CONTACT]
     if entity.names_party and contact_sources:
         found.append(_of_nobody(rows, store.read(silver.PARTY), contact_sources))
-    return exceptions.union(found) if found else None
+    return union(found) if found else None
 
 
 def _rows(store: Store, entity: Entity, keys: DataFrame) -> DataFrame:

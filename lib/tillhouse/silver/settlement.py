@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.silver import details, exceptions
 from tillhouse.silver.exceptions import Judged
 from tillhouse.sources.model import Source
@@ -35,7 +35,7 @@ def with_settlements(judged: Sequence[Judged], store: Store, sources: Sequence[S
     tables = [table for table in (silver.RECEIPT, silver.RECEIPT_PAYMENT) if store.has_news(table, since)]
     if not tables:
         return others
-    keys = store.keep(reduce(DataFrame.union, (store.touched(table, since, ["receipt_key"]) for table in tables)).distinct())
+    keys = store.keep(union([store.touched(table, since, ["receipt_key"]) for table in tables]).distinct())
     return [*others, Judged(_found(store, payers, keys), is_apart, "_scope", keys)]
 
 

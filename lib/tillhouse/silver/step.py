@@ -9,6 +9,7 @@ from datetime import date, datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.keys import with_tokens
 from tillhouse.products.rules import ProductRules
 from tillhouse.quality.duties import Duties
@@ -70,7 +71,7 @@ def run(
     """
     ledger = store.read(ops.FILE_LEDGER)
     news = _news(store, since)
-    of_files = exceptions.union([exceptions.of_files(ledger), exceptions.of_checks(ledger)])
+    of_files = union([exceptions.of_files(ledger), exceptions.of_checks(ledger)])
     judged = [Judged(of_files, F.col("entity") == "file")]
     known_branches = branches = store.read(silver.BRANCH)
     products = store.read(silver.PRODUCT)
@@ -189,7 +190,7 @@ def _batches(
 
 def _records(store: Store, sources: Sequence[Source], entity: str) -> DataFrame:
     to_records = {"branch": master.to_branch_records, "product": master.to_product_records}[entity]
-    return exceptions.union([to_records(_bronze(store, source), source) for source in sources])
+    return union([to_records(_bronze(store, source), source) for source in sources])
 
 
 def _bronze(store: Store, source: Source) -> DataFrame:
@@ -200,7 +201,7 @@ def _run_batch(
     store: Store, batch: Batch, branches: DataFrame, ledger: DataFrame, token_key: bytes
 ) -> tuple[list[Judged], DataFrame, dict[str, int]]:
     """Write the batch's receipts; returns what was judged, the lines written and what was counted."""
-    delivered = lines.union_sources([lines.to_lines(bronze, source, branches) for source, bronze in batch.delivered])
+    delivered = union([lines.to_lines(bronze, source, branches) for source, bronze in batch.delivered])
     marked = lines.with_marks(delivered)
     delivered = store.keep(marked if batch.only is None else marked.where(batch.only))
     ranked = _ranked(store, batch, delivered, ledger)
@@ -291,11 +292,11 @@ class _Writer:
         of_receipts = F.col("entity").isin(*_OF_RECEIPTS)
         if self.batch.where:
             conflicts = exceptions.of_versions(ranked, documents)
-            return [Judged(exceptions.union([*found, conflicts]), of_receipts & F.expr(self.batch.where))]
+            return [Judged(union([*found, conflicts]), of_receipts & F.expr(self.batch.where))]
         is_conflict = F.col("rule") == exceptions.CONFLICTING
         stored = self.store.read(silver.RECEIPT).where(on_days(self.dates, silver.RECEIPT))
         return [
-            Judged(exceptions.union(found), of_receipts & ~is_conflict, "_scope", self.decided),
+            Judged(union(found), of_receipts & ~is_conflict, "_scope", self.decided),
             Judged(exceptions.of_versions(ranked, stored), is_conflict, "_scope", self.named),
         ]
 
