@@ -292,7 +292,7 @@ def lines(spark: SparkSession) -> list[Row]:
         changed(Bonnr="nowhere", Filiale="F9"),
         changed(Bonnr="inner plus", Rabatt="1 + 2"),
     ]
-    return judged(mapping.map_receipt_lines(bronze(spark, NAMES, cases), source(changes=FIELDS), branches(spark)))
+    return judged(mapping.map_receipt_lines(bronze(spark, NAMES, cases), source(changes=FIELDS), branches(spark), 0))
 
 
 def of(lines: list[Row], receipt: str) -> Row:
@@ -399,7 +399,7 @@ date_formats: [iso]
 """
     data = bronze(spark, "filiale BONNR Datum", [("F1", "7", "2026-01-31")], broken="2 columns instead of 3")
     sound = data.withColumn("_broken", F.lit(None).cast("string")).withColumn("_row", F.lit(9).cast("bigint"))
-    rows = judged(mapping.map_receipt_lines(data.unionByName(sound), source(changes=changes), branches(spark)))
+    rows = judged(mapping.map_receipt_lines(data.unionByName(sound), source(changes=changes), branches(spark), 0))
     broken, row = sorted(rows, key=lambda row: int(row["_row"]))
     assert violations(broken) == [("record_broken", "error", "(record)", "2 columns instead of 3")]
     assert violations(row) == [("field_missing", "error", "gross_amount", None)]
@@ -410,7 +410,7 @@ date_formats: [iso]
 def test_the_branch_may_come_from_the_path_and_be_translated(spark: SparkSession) -> None:
     changes = "{columns: {branch_id: {aliases: , from_path: week}}, value_maps: {branch_id: {w05: F2}}}"
     data = bronze(spark, "Bonnr Datum Betrag", [("7", "31.01.2026", "1.00")])
-    [row] = judged(mapping.map_receipt_lines(data, source(changes=changes), branches(spark)))
+    [row] = judged(mapping.map_receipt_lines(data, source(changes=changes), branches(spark), 0))
     assert (row["branch_id"], row["_zone"], violations(row)) == ("F2", "America/Chicago", [])
 
 
@@ -443,7 +443,7 @@ def test_nested_lines_become_rows_in_their_order_and_none_is_lost(spark: SparkSe
         '{"line":"1","amount":"3.00"}',
     ]
     data, mapped = cloud(spark, items)
-    rows = judged(mapping.map_receipt_lines(data, mapped, branches(spark)))
+    rows = judged(mapping.map_receipt_lines(data, mapped, branches(spark), 0))
     shown = sorted(
         (int(r["receipt_id"]), r["_child_position"], r["gross_amount"], r["product_ref"], r["_children_broken"])
         for r in rows
@@ -568,7 +568,7 @@ def test_amounts_in_columns_of_their_own_are_lines_and_payments_and_nothing_of_t
     none = ("F1", "2", "31.01.2025", "5.00", None, "A2", "0.00", None, "0", None, "y", None)
     unreadable = ("F1", "3", "31.01.2025", "5.00", None, "A2", "viel", None, None, None, None, None)
     rows = bronze(spark, columns, [given, none, unreadable])
-    mapped = judged(mapping.map_receipt_lines(rows, source(changes=PARTS), branches(spark)))
+    mapped = judged(mapping.map_receipt_lines(rows, source(changes=PARTS), branches(spark), 0))
     lines = [
         (r["receipt_id"], r["line_type"], r["product_ref"], str(r["gross_amount"]), str(r["discount_amount"])) for r in mapped
     ]

@@ -79,7 +79,7 @@ def map_records(bronze: DataFrame, source: model.Source, fields: Sequence[Field]
 
 
 def map_receipt_lines(
-    bronze: DataFrame, source: model.Source, branches: DataFrame, number: int = 0
+    bronze: DataFrame, source: model.Source, branches: DataFrame, number: int
 ) -> tuple[DataFrame, list[Finding]]:
     """One typed row per receipt line with its receipt's fields; nested lines are exploded.
 
