@@ -25,9 +25,8 @@ from tillhouse.identity.decide import AUTO, REVIEW
 T = TypeVar("T")
 METHODS = ("tillhouse", "splink", "keys")
 PERSONS = 20_000
-FIXED_ON = (
-    101  # Splink's threshold is that with the best F1 on these customers, and on Febrl 2; ours is that of conf/identity.yml
-)
+# Splink's threshold is that with the best F1 on these customers, and on Febrl 2; ours is that of conf/identity.yml
+FIXED_ON = 101
 
 
 @dataclass(frozen=True)

@@ -123,8 +123,7 @@ def load_model(path: Path, comparisons: Sequence[Comparison]) -> IdentityModel:
     ]
     if missing or bad or len(shares) != len(model.classes) or len(shares) < 2 or model.classes[0] != PERSON:
         raise ConfigError(
-            f"{path}: does not fit the comparisons of this version (missing: {', '.join(missing) or 'none'}; not between 0 "
-            "and 1: "
-            f"{', '.join(bad) or 'none'}); train it anew with scripts/train_identity.py"
+            f"{path}: does not fit the comparisons of this version (missing: {', '.join(missing) or 'none'}; "
+            f"not between 0 and 1: {', '.join(bad) or 'none'}); train it anew with scripts/train_identity.py"
         )
     return model
