@@ -35,7 +35,7 @@ BRANCH_UNKNOWN = "branch_unknown"
 NEEDS_MASTER_DATA = (CATEGORY_UNKNOWN,)  # of other sources, which a check does not have
 _AT = datetime(2000, 1, 1, tzinfo=UTC)  # of files and run: nothing that is shown depends on it
 
-Loaded = Sequence[tuple[Inspection, bytes]]
+Bronze = Mapping[Table, pa.Table]
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,13 @@ def check(spark: SparkSession, config: Config, inspection: Inspection, content: 
     source = inspection.delivery.source
     assert source is not None
     masters, notes = ([], []) if source.entity == "branch" else _masters(config, branches)
-    judged = _judged(spark, inspection, content)
-    loaded = [(judged, content), *masters]
-    store = _trial(spark, config, loaded)
+    bronze = _read_all([(inspection, content), *masters])
+    judged = _judged(spark, inspection, bronze)
+    items = [judged, *(item for item, _ in masters)]
+    store = _trial(spark, config, items, bronze)
     if source.entity == "receipt" and not masters:
         known = sorted(item["branch_id"] for item in _exceptions(store, source) if item["rule"] == BRANCH_UNKNOWN)
-        store = _trial(spark, config, loaded, list(dict.fromkeys(known)))
+        store = _trial(spark, config, items, bronze, list(dict.fromkeys(known)))
         notes.append(
             "no master data of branches was found: every branch that the file names counts as known, in the mapping's zone or "
             f"UTC, with currency {NO_CURRENCY} where the mapping names none. Deliver master data, or name a file with --branches."
@@ -124,41 +125,52 @@ def check(spark: SparkSession, config: Config, inspection: Inspection, content: 
     return Checked(source, judged, written, _exceptions(store, source), counting, notes, held)
 
 
-def _judged(spark: SparkSession, item: Inspection, content: bytes) -> Inspection:
+def _judged(spark: SparkSession, item: Inspection, bronze: Bronze) -> Inspection:
     """The inspection with the limits of its source that the file exceeds."""
     source = item.delivery.source
     assert source is not None
     if source.quality is None:
         return item
-    store = MemoryStore(spark)
-    _load(store, source, [(item, content)])
+    store = _with_bronze(spark, bronze)
     facts = gate.to_facts(store, source, [item], store.read(bronze_table(source.name, source.personal_data)))
     return replace(item, checks=tuple(gate.exceeded(source, item, facts[item.delivery.path])))
 
 
-def _trial(spark: SparkSession, config: Config, loaded: Loaded, branches: Sequence[str] = ()) -> MemoryStore:
+def _trial(
+    spark: SparkSession, config: Config, items: Sequence[Inspection], bronze: Bronze, branches: Sequence[str] = ()
+) -> MemoryStore:
     """Silver as a first run makes it. Tokens are made with a key that nobody keeps."""
-    store = MemoryStore(spark)
-    sources = {item.delivery.source.name: item.delivery.source for item, _ in loaded if item.delivery.source}
-    for source in sources.values():
-        _load(store, source, [(item, content) for item, content in loaded if item.delivery.source is source])
-    store.overwrite(ops.FILE_LEDGER, ingest.ledger_rows(spark, [item for item, _ in loaded], RUN_ID, _AT))
+    store = _with_bronze(spark, bronze)
+    store.overwrite(ops.FILE_LEDGER, ingest.ledger_rows(spark, items, RUN_ID, _AT))
     if branches:
-        store.overwrite(silver.BRANCH, spark.createDataFrame(_assumed(branches, loaded[0][0]), silver.BRANCH.struct))
-    declared, key = list(sources.values()), secrets.token_bytes(32)
+        store.overwrite(silver.BRANCH, spark.createDataFrame(_assumed(branches, items[0]), silver.BRANCH.struct))
+    declared, key = _sources_of(items), secrets.token_bytes(32)
     step.run(
         store, declared, rules=ProductRules(), token_key=key, run_id=RUN_ID, seen_at=_AT, since=None, duties=config.duties
     )  # fmt: skip
     return store
 
 
-def _load(store: MemoryStore, source: Source, loaded: Loaded) -> None:
-    """Make the bronze table of a source."""
-    names = ingest.names_of([item for item, _ in loaded])
-    rows = [ingest.with_lineage(read_records(content, source), item, RUN_ID, names) for item, content in loaded]
-    bronze = pa.concat_tables(rows)
-    if bronze.num_rows:
-        store.overwrite(bronze_table(source.name, source.personal_data), store.spark.createDataFrame(bronze))
+def _read_all(loaded: Sequence[tuple[Inspection, bytes]]) -> Bronze:
+    """The bronze tables of the files' sources that have rows."""
+    bronze = {}
+    for source in _sources_of([item for item, _ in loaded]):
+        delivered = [(item, content) for item, content in loaded if item.delivery.source is source]
+        names = ingest.names_of([item for item, _ in delivered])
+        rows = [ingest.with_lineage(read_records(content, source), item, RUN_ID, names) for item, content in delivered]
+        bronze[bronze_table(source.name, source.personal_data)] = pa.concat_tables(rows)
+    return {table: rows for table, rows in bronze.items() if rows.num_rows}
+
+
+def _sources_of(items: Sequence[Inspection]) -> list[Source]:
+    return list({item.delivery.source.name: item.delivery.source for item in items if item.delivery.source}.values())
+
+
+def _with_bronze(spark: SparkSession, bronze: Bronze) -> MemoryStore:
+    store = MemoryStore(spark)
+    for table, rows in bronze.items():
+        store.overwrite(table, spark.createDataFrame(rows))
+    return store
 
 
 def _assumed(branches: Sequence[str], inspection: Inspection) -> list[tuple[object, ...]]:
