@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Benchmark: what a night costs on the whole plain demo: nothing new, one week, one late receipt, one changed region.
 
-Each beside the full run in the same session; then the same week after 13, 26 and 52 weeks of history. CPU seconds are those of
-this process and all its descendants. Needs Linux.
+Each beside the full run in the same session; then the same week after 13, 26 and 52 weeks of history. Beside the week stands
+what its commits alone would cost, and a script without checks. CPU seconds are those of this process and all its descendants.
+Needs Linux.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import bare_night
 from bench_pipeline import descendants, say
 from demo import ROOT
 from make_demo_exports import make_exports
@@ -75,6 +77,7 @@ def main() -> int:
         put(out, folder, last)
         costs["one new week"] = growth[history] = measure(night)
         costs["only its commits, of one row each"] = commits_alone(spark, folder, costs["one new week"].commits)
+        costs["a bare script's week"] = bare_week(spark, out, folder, [*master, *before], last)
         if history == max(given.histories) or history == len(weeks) - 1:
             late_receipt(folder)
             costs["one late receipt, nine months back"] = measure(night)
@@ -144,6 +147,14 @@ def commits_alone(spark: SparkSession, folder: Path, commits: Sequence[str]) -> 
         return measure(commit)
     finally:
         scratch.expect(None)
+
+
+def bare_week(spark: SparkSession, out: Path, folder: Path, before: Sequence[Path], last: Sequence[Path]) -> Cost:
+    """What the week would cost without anything that makes a night safe: how near the target anyone could come."""
+    lake = folder / "bare"
+    shutil.rmtree(lake, ignore_errors=True)
+    bare_night.load(spark, lake, out / "landing", before, is_first=True)
+    return measure(lambda: bare_night.load(spark, lake, out / "landing", last))
 
 
 def measure(work: Callable[[], Sequence[str]]) -> Cost:
