@@ -230,6 +230,93 @@ PARTY_CUSTOMER = Table(
     version=2,
 )
 
+PARTY_LINK = Table(
+    schema="silver",
+    name="party_link",
+    grain="one row per two records that were compared and found to be, or possibly to be, one customer",
+    columns="""
+        left_key STRING NOT NULL COMMENT 'party_key of the smaller of the two',
+        right_key STRING NOT NULL COMMENT 'party_key of the other',
+        decision STRING NOT NULL COMMENT 'auto (linked) or review (a person is asked)',
+        rule STRING COMMENT 'key or score that links the two; NULL where a person is asked',
+        contradiction STRING COMMENT 'what keeps the two apart, see conf/identity.yml',
+        log_odds DOUBLE NOT NULL COMMENT 'log2 of the odds that the two are one customer',
+        levels MAP<STRING, STRING> NOT NULL COMMENT 'how far the two agree, by comparison',
+        found_by ARRAY<STRING> NOT NULL COMMENT 'blocking rules that brought the two together'
+    """,
+    key=("left_key", "right_key"),
+)
+
+PARTY_WITHOUT_CUSTOMER = Table(
+    schema="silver",
+    name="party_without_customer",
+    grain="one row per party that stands for no one customer",
+    columns="""
+        party_key STRING NOT NULL COMMENT 'the party',
+        reason STRING NOT NULL COMMENT 'unclear (its identifiers are those of several customers) or staff_card (anonymous)',
+        candidates ARRAY<STRING> COMMENT 'a party_key of each customer that it may be, the smallest; NULL for a staff card'
+    """,
+    key=("party_key",),
+    change_feed=True,
+)
+
+STAFF_CARD_DAY = Table(
+    schema="silver",
+    name="staff_card_day",
+    grain="one row per party and trading day with more receipts than a household has",
+    columns="""
+        party_key STRING NOT NULL COMMENT 'party that the receipts name',
+        business_date DATE NOT NULL COMMENT 'trading day',
+        receipts BIGINT NOT NULL COMMENT 'receipts of that day over the whole chain'
+    """,
+    key=("party_key", "business_date"),
+)
+
+IDENTITY_DECISION = Table(
+    schema="silver",
+    name="identity_decision",
+    grain="one row per decision of a person about who is who; nothing is ever taken out",
+    columns="""
+        decision_id STRING NOT NULL COMMENT 'random, given once',
+        kind STRING NOT NULL COMMENT 'together, apart, or detach (a receipt is of no customer)',
+        left_keys ARRAY<STRING> COMMENT 'party_keys of one side',
+        right_keys ARRAY<STRING> COMMENT 'party_keys of the other side',
+        receipt_key STRING COMMENT 'receipt that is detached',
+        review_id STRING COMMENT 'question that it answers, see silver.identity_review',
+        reason STRING COMMENT 'why',
+        decided_by STRING NOT NULL COMMENT 'who decided',
+        decided_at TIMESTAMP NOT NULL COMMENT 'when; of two decisions about the same records the later one counts',
+        undone_by STRING COMMENT 'who took it back',
+        undone_at TIMESTAMP COMMENT 'when; NULL while it holds'
+    """,
+    key=("decision_id",),
+    change_feed=True,
+)
+
+IDENTITY_REVIEW = Table(
+    schema="silver",
+    name="identity_review",
+    grain="one row per record of which a person is asked whose it is; the same question tomorrow is the same row",
+    columns="""
+        review_id STRING NOT NULL COMMENT 'hash of the record and of those that it may belong to',
+        party_key STRING NOT NULL COMMENT 'the record in question',
+        party_keys ARRAY<STRING> NOT NULL COMMENT 'the record, and the nearest record of each customer that it may belong to',
+        reason STRING NOT NULL COMMENT 'possible, contradiction, between_two (fits several who are not one), unclear',
+        evidence STRING NOT NULL COMMENT 'JSON: for each candidate its customer, odds, levels and masked values',
+        value_amount DECIMAL(18,2) NOT NULL COMMENT 'gross amount of the receipts of record and candidates, by which it is sorted',
+        status STRING NOT NULL COMMENT 'open, decided, or gone (no longer asked)',
+        decision STRING COMMENT 'same:<party_key of the candidate>, or different',
+        decided_by STRING COMMENT 'who decided',
+        decided_at TIMESTAMP COMMENT 'when',
+        owner STRING NOT NULL COMMENT 'who answers it',
+        opened_at TIMESTAMP NOT NULL COMMENT 'when it was first asked; the due time counts from here',
+        due_at TIMESTAMP COMMENT 'when it must be answered',
+        escalate_to STRING COMMENT 'who hears of it after that',
+        first_seen_run STRING NOT NULL COMMENT 'run that asked first'
+    """,
+    key=("review_id",),
+)
+
 EXCEPTION = Table(
     schema="silver",
     name="exception",
@@ -269,5 +356,6 @@ EXCEPTION = Table(
 )
 
 TABLES = (
-    RECEIPT, RECEIPT_LINE, *receipt_details.TABLES, RECEIPT_VERSION, PRODUCT, BRANCH, PARTY, PARTY_CUSTOMER, EXCEPTION,
+    RECEIPT, RECEIPT_LINE, *receipt_details.TABLES, RECEIPT_VERSION, PRODUCT, BRANCH, PARTY, PARTY_CUSTOMER, PARTY_LINK,
+    PARTY_WITHOUT_CUSTOMER, STAFF_CARD_DAY, IDENTITY_DECISION, IDENTITY_REVIEW, EXCEPTION,
 )  # fmt: skip
