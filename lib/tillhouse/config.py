@@ -46,6 +46,7 @@ class Config:
     products: ProductRules
     time_travel_days: int
     exceptions: ExceptionsFile = field(default_factory=ExceptionsFile)
+    conf_dir: Path = Path("conf")
 
     @property
     def duties(self) -> Duties:
@@ -213,6 +214,7 @@ def load_config(conf_dir: Path, lake: str | None = None, vault: str | None = Non
         products=_load_product_rules(conf_dir / "products.yml", [source.name for source in sources]),
         time_travel_days=lake_file.time_travel_days,
         exceptions=_load_exceptions(conf_dir / "exceptions.yml", sources),
+        conf_dir=conf_dir,
     )
 
 

@@ -15,9 +15,11 @@ from tillhouse.config import Config, fingerprint
 from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.gold import facts
 from tillhouse.gold import step as gold_step
-from tillhouse.identity import resolve
+from tillhouse.identity import conf as identity_conf
+from tillhouse.identity import step as identity_step
 from tillhouse.kpi import branch_day, metrics
 from tillhouse.ops import audit, deliveries, gate
+from tillhouse.ops import identity as identity_run
 from tillhouse.ops.lease import Lease
 from tillhouse.ops.runs import Run, StepResult, record_steps, tell, utc_now
 from tillhouse.quality import expectations, rules
@@ -109,15 +111,23 @@ STEPS = (
     ),
     Step(
         name="identity",
-        reads=lambda config: (silver.PARTY,),
-        writes=lambda config: (silver.PARTY_CUSTOMER,),
-        depends_on=lambda run: {},
-        run=lambda run, since: resolve.run(run.store, run.run_id),
+        reads=lambda config: (silver.PARTY, vault.PARTY, silver.RECEIPT, silver.IDENTITY_DECISION),
+        writes=lambda config: (
+            silver.PARTY_CUSTOMER, silver.PARTY_WITHOUT_CUSTOMER, silver.PARTY_LINK, silver.STAFF_CARD_DAY,
+            silver.IDENTITY_REVIEW, vault.IDENTITY_RECORD, vault.CUSTOMER, vault.CUSTOMER_FIELD, vault.CONSENT, silver.EXCEPTION,
+        ),
+        depends_on=lambda run: {
+            "rules": identity_step.RULES_VERSION, identity_conf.RULES: identity_conf.load(run.config),
+            identity_step.SOURCES: sorted(source.name for source in run.config.sources),
+        },
+        run=identity_run.run,
+        audit=audit.identity,
     ),
     Step(
         name="gold",
         reads=lambda config: (
             silver.RECEIPT, silver.RECEIPT_LINE, silver.RECEIPT_PAYMENT, silver.PRODUCT, silver.BRANCH, silver.PARTY_CUSTOMER,
+            silver.PARTY_WITHOUT_CUSTOMER, silver.IDENTITY_DECISION,
             *(table for table in (PRODUCT_REFERENCE, CATEGORY, BUNDLE_COMPONENT) if table.name in config.entities),
         ),
         writes=lambda config: (
@@ -302,7 +312,9 @@ def _why_all_anew(
 ) -> str | None:
     """Why what the step has made before is of no use; None if only what has changed since has to be worked on."""
     reason = None
-    touches_all = sorted(part for part in changed if part not in (AS_OF, DUTIES) and not part.startswith("source "))
+    touches_all = sorted(
+        part for part in changed if part not in (AS_OF, DUTIES, identity_step.SOURCES) and not part.startswith("source ")
+    )
     if step.always:
         reason = "looks for new files"
     elif run.full:

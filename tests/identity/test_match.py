@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from tillhouse.config import read_model
 from tillhouse.identity.block import count_by_rule, to_pairs, with_blocks
 from tillhouse.identity.compare import COMPARISONS, SIMILARITIES
-from tillhouse.identity.match import Customers, Matching, match, to_customers
+from tillhouse.identity.match import Customers, Matching, automatic, match, normalise, to_customers
 from tillhouse.identity.model import IdentityModel, load_model
 from tillhouse.identity.records import to_comparable
 from tillhouse.identity.rules import BlockingRule, IdentityRules
@@ -59,7 +59,8 @@ def both(spark: SparkSession, rules: IdentityRules, model: IdentityModel) -> Bot
     columns = [name for name in parties.columns if name not in ("emails", "phones", "birth_date", "title")]
     schema = ", ".join([*(f"{name} STRING" for name in columns), "emails ARRAY<STRING>, phones ARRAY<STRING>, birth_date DATE"])
     rows = parties[[*columns, "emails", "phones", "birth_date"]].itertuples(index=False, name=None)
-    matching = match(spark.createDataFrame(list(rows), schema), rules, model, AS_OF, checkpoint)
+    comparable = checkpoint(normalise(spark.createDataFrame(list(rows), schema), rules, model, AS_OF))
+    matching = match(comparable, rules, model, checkpoint)
     records = to_comparable(parties, model.frequencies, AS_OF, region=rules.region, check_digit=rules.check_digit)
     records = records.sort_values("record_id", ignore_index=True)
     laboratory = Laboratory(records)
@@ -70,7 +71,8 @@ def both(spark: SparkSession, rules: IdentityRules, model: IdentityModel) -> Bot
     clusters = laboratory.cluster(pairs, rules, model, rules.compared, SIMILARITIES)
     names = list(records["record_id"])
     labels = {name: names[label] for name, label in zip(names, clusters.label.tolist(), strict=True)}
-    return Both(matching, to_customers(matching, rules, model), pairs, labels, names)
+    customers = to_customers(automatic(matching.pairs), matching.records, rules, model)
+    return Both(matching, customers, pairs, labels, names)
 
 
 def test_spark_and_duckdb_compare_the_same_pairs_with_the_same_result(both: Both) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -15,7 +16,7 @@ from tillhouse.products.rules import ProductRules
 from tillhouse.sources.fields import GOODS, REVENUE_LINE_TYPES
 from tillhouse.tables.gold import FCT_RECEIPT, FCT_SALE_LINE
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 VALID = "status = 'FINAL' AND transaction_type IN ('SALE', 'RETURN', 'EXCHANGE')"
 _SPREAD = ("gross_amount", "tax_amount", "discount_amount")
 
@@ -133,10 +134,12 @@ def with_allocated_discounts(lines: DataFrame) -> DataFrame:
     return result.withColumns(changed).select(*[name for name in lines.columns if name != "_has_parent"])
 
 
-def to_fct_receipts(receipts: DataFrame, sale_lines: DataFrame, payments: DataFrame, party_customers: DataFrame) -> DataFrame:
+def to_fct_receipts(
+    receipts: DataFrame, sale_lines: DataFrame, payments: DataFrame, party_customers: DataFrame, no_customer: NoCustomer
+) -> DataFrame:
     """One row per valid receipt with its customer and the sums of its lines.
 
-    ``sale_lines``: gold.fct_sale_line; ``party_customers``: rows of silver.party_customer that hold.
+    ``sale_lines``: gold.fct_sale_line; ``party_customers``: silver.party_customer, of which the rows that hold count.
     """
     customers = party_customers.where("valid_to_run IS NULL").select("party_key", "customer_id")
     tenders = payments.groupBy("receipt_key").agg(F.array_sort(F.collect_set("tender_type")).alias("payment_types"))
@@ -146,6 +149,7 @@ def to_fct_receipts(receipts: DataFrame, sale_lines: DataFrame, payments: DataFr
         .join(_sums(sale_lines), on="receipt_key", how="inner")
         .join(customers, on="party_key", how="left")
         .join(tenders, on="receipt_key", how="left")
+        .transform(no_customer.without)
     )
     is_receipt = ~F.col("is_day_total")
     is_purchase = F.col("transaction_type").isin("SALE", "EXCHANGE") & F.col("_has_sold") & is_receipt
@@ -154,7 +158,6 @@ def to_fct_receipts(receipts: DataFrame, sale_lines: DataFrame, payments: DataFr
             {
                 "branch_key": member_key("branch_id"),
                 "customer_key": F.when(F.col("customer_id").isNotNull(), member_key("customer_id")),
-                "customer_status": F.when(F.col("customer_id").isNotNull(), "identified").otherwise("anonymous"),
                 "return_status": F.lit("none"),
                 "payment_types": F.coalesce("payment_types", F.array().cast("array<string>")),
                 "is_basket": is_purchase,
@@ -162,6 +165,32 @@ def to_fct_receipts(receipts: DataFrame, sale_lines: DataFrame, payments: DataFr
             }
         )
     )
+
+
+@dataclass(frozen=True)
+class NoCustomer:
+    """Receipts of no customer: those of ``unclear`` parties (party_key), and ``detached`` ones (receipt_key); None for none.
+
+    A party without customer that is not unclear is a till's own card: its receipts are anonymous like those without a party.
+    """
+
+    unclear: DataFrame | None = None
+    detached: DataFrame | None = None
+
+    def without(self, receipts: DataFrame) -> DataFrame:
+        """Receipts with ``customer_status``, and without the customer where a person has detached them."""
+        is_unclear, is_detached = F.lit(False), F.lit(False)
+        if self.unclear is not None:
+            unclear = self.unclear.select("party_key", F.lit(True).alias("_is_unclear"))
+            receipts = receipts.join(F.broadcast(unclear), on="party_key", how="left")
+            is_unclear = F.coalesce("_is_unclear", F.lit(False))
+        if self.detached is not None:
+            detached = self.detached.select("receipt_key", F.lit(True).alias("_is_detached"))
+            receipts = receipts.join(F.broadcast(detached), on="receipt_key", how="left")
+            is_detached = F.coalesce("_is_detached", F.lit(False))
+        customer = F.when(~is_detached, F.col("customer_id"))
+        status = F.when(customer.isNotNull(), "identified").when(is_unclear & ~is_detached, "unclear").otherwise("anonymous")
+        return receipts.withColumns({"customer_id": customer, "customer_status": status})
 
 
 def _sums(sale_lines: DataFrame) -> DataFrame:

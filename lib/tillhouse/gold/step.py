@@ -76,7 +76,8 @@ def run(
     sale_lines = facts.to_sale_lines(lines, receipts, products, rules, shares=master.shares(), categories=master.categories)
     sale_lines = store.keep(sale_lines)
     payments = work.of(store, silver.RECEIPT_PAYMENT).where(until)
-    fct_receipts = store.keep(facts.to_fct_receipts(receipts, sale_lines, payments, store.read(silver.PARTY_CUSTOMER)))
+    party_customers, no_customer = store.read(silver.PARTY_CUSTOMER), _no_customer(store)
+    fct_receipts = store.keep(facts.to_fct_receipts(receipts, sale_lines, payments, party_customers, no_customer))
     every_receipt = fct_receipts.unionByName(work.others(store.read(gold.FCT_RECEIPT)))
     customers = store.keep(dimensions.to_dim_customer(every_receipt))
 
@@ -130,22 +131,52 @@ def _work(store: Store, master: masters.Masters, as_of: date | None, since: Sinc
     if since.again:
         changed += [store.read(table).where(since.again).select(*RECEIPT_DAY) for table in (silver.RECEIPT, gold.FCT_RECEIPT)]
     changed += master.touched(since)
-    if store.has_news(silver.PARTY_CUSTOMER, since):
-        parties = store.changes(silver.PARTY_CUSTOMER, since).select("party_key").distinct()
-        if changed:  # a customer seen for the first time is one of receipts that are new themselves
-            is_first = store.changes(silver.PARTY_CUSTOMER, since).groupBy("party_key").agg(F.min("_is_new").alias("_is_first"))
-            of_new = store.changes(silver.RECEIPT, since).where("_is_new").select("party_key").distinct()
-            parties = is_first.join(of_new.withColumn("_is_named", F.lit(True)), on="party_key", how="left")
-            parties = parties.where("NOT _is_first OR _is_named IS NULL").select("party_key")
-        parties = store.keep(parties)
-        if not parties.isEmpty():
-            changed.append(receipts.join(F.broadcast(parties), on="party_key", how="left_semi").select(*RECEIPT_DAY))
+    parties = _changed_parties(store, since, is_alone=not changed)
+    if parties is not None:
+        changed.append(receipts.join(F.broadcast(parties), on="party_key", how="left_semi").select(*RECEIPT_DAY))
+    if store.has_news(silver.IDENTITY_DECISION, since):
+        decided = store.changes(silver.IDENTITY_DECISION, since).where("receipt_key IS NOT NULL").select("receipt_key").distinct()
+        changed.append(receipts.join(F.broadcast(decided), on="receipt_key", how="left_semi").select(*RECEIPT_DAY))
     if not changed:
         return _Work(store.keep(receipts.select("receipt_key").where("false")))
     days = store.keep(union(changed).distinct())
     store.expect(days.count() * LINES_PER_RECEIPT)
     dates = [row[0] for row in days.select("business_date").distinct().collect()]
     return _Work(store.keep(days.select("receipt_key").distinct()), dates)
+
+
+def _changed_parties(store: Store, since: Since, is_alone: bool) -> DataFrame | None:
+    """Parties (party_key) that stand for another customer now; None if there are none.
+
+    A customer seen for the first time is one of receipts that are new themselves, unless nothing else has changed (``is_alone``).
+    """
+    found = []
+    if store.has_news(silver.PARTY_CUSTOMER, since):
+        parties = store.touched(silver.PARTY_CUSTOMER, since, ["party_key"], ["party_key", "customer_id", "valid_to_run"])
+        if not is_alone and store.has_news(silver.RECEIPT, since):
+            feed = store.changes(silver.PARTY_CUSTOMER, since)
+            is_first = feed.groupBy("party_key").agg(F.min("_is_new").alias("_is_first"))
+            of_new = store.changes(silver.RECEIPT, since).where("_is_new").select("party_key").distinct()
+            known = is_first.where("_is_first").join(of_new, on="party_key", how="left_semi").select("party_key")
+            parties = parties.join(known, on="party_key", how="left_anti")
+        found.append(parties)
+    if store.has_news(silver.PARTY_WITHOUT_CUSTOMER, since):
+        found.append(store.touched(silver.PARTY_WITHOUT_CUSTOMER, since, ["party_key"]))
+    if not found:
+        return None
+    parties = store.keep(reduce(DataFrame.union, found).distinct())
+    return None if parties.isEmpty() else parties
+
+
+def _no_customer(store: Store) -> facts.NoCustomer:
+    """What stands between receipts and customers, where there is any."""
+    unclear = detached = None
+    if store.version(silver.PARTY_WITHOUT_CUSTOMER)[1]:
+        unclear = store.read(silver.PARTY_WITHOUT_CUSTOMER).where("reason = 'unclear'").select("party_key")
+    if store.version(silver.IDENTITY_DECISION)[1]:
+        detaching = store.read(silver.IDENTITY_DECISION).where("kind = 'detach' AND undone_at IS NULL")
+        detached = detaching.select("receipt_key").distinct()
+    return facts.NoCustomer(unclear, detached)
 
 
 def _sold(store: Store, work: _Work, lines: DataFrame) -> DataFrame:

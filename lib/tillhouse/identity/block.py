@@ -28,13 +28,18 @@ def key_sql(rule: BlockingRule, name: str, is_split: bool) -> str:
     return f"CASE WHEN {missing} THEN NULL ELSE concat_ws('{SEPARATOR}', '{name}', {values}{split}) END"
 
 
-def with_blocks(records: DataFrame, rules: Mapping[str, BlockingRule], limit: int) -> tuple[DataFrame, DataFrame]:
+def memberships(records: DataFrame, rules: Mapping[str, BlockingRule]) -> DataFrame:
+    """The blocks of each record by every rule: ``whole``, and ``split`` should that be too large."""
+    return reduce(DataFrame.unionByName, (_keys(records, name, rule) for name, rule in rules.items()))
+
+
+def within_limit(found: DataFrame, limit: int) -> tuple[DataFrame, DataFrame]:
     """Records by block (rule, block, record_id), and the blocks that were refused (rule, block, records).
 
-    A block with more records than the limit is split by the further columns of its rule; what is still larger is refused.
+    ``found``: memberships, of each ``whole`` all or none. A block with more records than the limit is split by the further
+    columns of its rule; what is still larger is refused.
     """
-    sized = union([_keys(records, name, rule) for name, rule in rules.items()])
-    sized = sized.withColumn("_size", _count("rule", "whole"))
+    sized = found.withColumn("_size", _count("rule", "whole"))
     large = sized.where(F.col("_size") > limit).withColumn("_size", _count("rule", "split"))
     kept = sized.where(F.col("_size").between(2, limit)).select("rule", F.col("whole").alias("block"), "record_id")
     of_split = large.where(F.col("_size").between(2, limit)).select("rule", F.col("split").alias("block"), "record_id")
@@ -42,8 +47,12 @@ def with_blocks(records: DataFrame, rules: Mapping[str, BlockingRule], limit: in
     return kept.unionByName(of_split), refused.agg(F.count(F.lit(1)).alias("records"))
 
 
+def with_blocks(records: DataFrame, rules: Mapping[str, BlockingRule], limit: int) -> tuple[DataFrame, DataFrame]:
+    """Records by block, and the blocks that were refused, as ``within_limit``."""
+    return within_limit(memberships(records, rules), limit)
+
+
 def _keys(records: DataFrame, name: str, rule: BlockingRule) -> DataFrame:
-    """The block of each record by one rule: ``whole``, and ``split`` should it be too large."""
     column = rule.list_column
     rows = records if column is None else records.withColumn(column, F.explode(column))
     return rows.where(" AND ".join(f"{column} IS NOT NULL" for column in rule.same)).select(
@@ -58,14 +67,21 @@ def _count(*columns: str) -> Column:
     return F.count(F.lit(1)).over(Window.partitionBy(*columns))
 
 
-def to_pairs(blocks: DataFrame) -> DataFrame:
-    """Each pair of records in a block once (left < right), with the rules that found it."""
-    left = blocks.select("rule", "block", F.col("record_id").alias("left"))
-    right = blocks.select("rule", "block", F.col("record_id").alias("right"))
+def to_pairs(blocks: DataFrame, touched: DataFrame | None = None) -> DataFrame:
+    """Each pair of records in a block once (left < right), with the rules that found it.
+
+    ``touched`` (record_id): only pairs with one of these.
+    """
+    one = blocks.select("rule", "block", F.col("record_id").alias("_one"))
+    other = blocks.select("rule", "block", F.col("record_id").alias("_other"))
+    is_pair = F.col("_one") < F.col("_other")
+    if touched is not None:
+        one = one.join(touched.toDF("_one"), on="_one", how="left_semi")
+        is_pair = F.col("_one") != F.col("_other")
     return (
-        left.join(right, on=["rule", "block"], how="inner")
-        .where(F.col("left") < F.col("right"))
-        .groupBy("left", "right")
+        one.join(other, on=["rule", "block"], how="inner")
+        .where(is_pair)
+        .groupBy(F.least("_one", "_other").alias("left"), F.greatest("_one", "_other").alias("right"))
         .agg(F.sort_array(F.collect_set("rule")).alias("rules"))
     )
 

@@ -35,6 +35,16 @@ class Links:
         columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
         return cls(records, np.array(columns[0], np.int64), np.array(columns[1], np.int64), np.array(columns[2], np.float64))
 
+    def with_pairs(self, pairs: Iterable[Pair]) -> Links:
+        """These links and further ones, which are certain."""
+        added = Links.of(self.records, ((left, right, np.inf) for left, right in sorted(pairs)))
+        return Links(
+            self.records,
+            np.concatenate([self.left, added.left]),
+            np.concatenate([self.right, added.right]),
+            np.concatenate([self.weight, added.weight]),
+        )
+
 
 @dataclass(frozen=True)
 class Clusters:
@@ -68,20 +78,31 @@ def components(links: Links) -> NDArray[np.int64]:
     return named
 
 
-def cluster(links: Links, cannot: Iterable[Pair], max_size: int, margin: float) -> Clusters:
+def cluster(
+    links: Links,
+    cannot: Iterable[Pair],
+    max_size: int,
+    margin: float,
+    *,
+    together: Iterable[Pair] = (),
+    apart: Iterable[Pair] = (),
+) -> Clusters:
     """Clusters of records in which no two of ``cannot`` are together and none has more than ``max_size`` records.
 
     A record that fits two which contradict each other about as well (weights within ``margin``) joins neither: the evidence does
-    not say whose it is. Elsewhere the strongest links are followed first,
-    and the one that would bring a contradiction is refused.
+    not say whose it is. Elsewhere the strongest links are followed first, and the one that would bring a contradiction is
+    refused. What a person has decided comes before all of that: ``together`` are links too, whatever contradicts them or how many
+    they make, and ``apart`` are kept apart even from these.
     """
-    enemies: dict[int, set[int]] = {}
-    for left, right in cannot:
-        enemies.setdefault(left, set()).add(right)
-        enemies.setdefault(right, set()).add(left)
+    decided, forbidden = {_ordered(pair) for pair in together}, {_ordered(pair) for pair in apart}
+    decided -= forbidden
+    enemies = _by_record({_ordered(pair) for pair in cannot} - decided | forbidden)
+    if decided:
+        links = links.with_pairs(decided)
     label = components(links)
     sizes = np.bincount(label, minlength=links.records)
-    touched = {int(label[record]) for record in enemies} | {int(name) for name in np.flatnonzero(sizes > max_size)}
+    touched = {int(label[record]) for record in (*enemies, *(one for one, _ in decided))}
+    touched |= {int(name) for name in np.flatnonzero(sizes > max_size)}
     if not touched:
         return Clusters(label, ())
     in_touched = np.isin(label[links.left], np.fromiter(touched, np.int64, len(touched)))
@@ -89,10 +110,15 @@ def cluster(links: Links, cannot: Iterable[Pair], max_size: int, margin: float) 
         zip(links.left[in_touched].tolist(), links.right[in_touched].tolist(), links.weight[in_touched].tolist(), strict=True),
         key=lambda row: (-row[2], min(row[0], row[1]), max(row[0], row[1])),
     )
-    doubtful = _doubtful(rows, enemies, margin)
+    certain = {record for pair in decided for record in pair}
+    doubtful = _doubtful(rows, enemies, margin) - certain
     forest = _Forest(enemies, max_size)
+    by_decision = _Forest(_by_record(forbidden), links.records)
+    for left, right in sorted(decided):
+        if by_decision.join(left, right):
+            forest.put_together(left, right)
     refused = [
-        (min(left, right), max(left, right))
+        _ordered((left, right))
         for left, right, _ in rows
         if left in doubtful or right in doubtful or not forest.join(left, right)
     ]
@@ -100,6 +126,19 @@ def cluster(links: Links, cannot: Iterable[Pair], max_size: int, margin: float) 
     for record in np.flatnonzero(np.isin(label, np.fromiter(touched, np.int64, len(touched)))).tolist():
         label[record] = min(forest.members(record))
     return Clusters(label, sorted(set(refused)))
+
+
+def _ordered(pair: Pair) -> Pair:
+    return min(pair), max(pair)
+
+
+def _by_record(pairs: Iterable[Pair]) -> dict[int, set[int]]:
+    """The others that each record is paired with."""
+    found: dict[int, set[int]] = {}
+    for left, right in pairs:
+        found.setdefault(left, set()).add(right)
+        found.setdefault(right, set()).add(left)
+    return found
 
 
 def _doubtful(rows: Sequence[tuple[int, int, float]], enemies: dict[int, set[int]], margin: float) -> set[int]:
@@ -135,6 +174,10 @@ class _Forest:
         small, large = sorted((one, other), key=len)
         if len(small) + len(large) > self._max_size or any(self._enemies.get(record, set()) & large for record in small):
             return False
-        joined = large | small
-        self._of |= dict.fromkeys(joined, joined)
+        self.put_together(left, right)
         return True
+
+    def put_together(self, left: int, right: int) -> None:
+        """Put two clusters together, whatever contradicts it."""
+        joined = self.members(left) | self.members(right)
+        self._of |= dict.fromkeys(joined, joined)

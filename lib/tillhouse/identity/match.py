@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -14,39 +14,61 @@ from pyspark.sql import functions as F
 
 from tillhouse.errors import TillhouseError
 from tillhouse.identity import cluster as clustering
-from tillhouse.identity.block import to_pairs, with_blocks
+from tillhouse.identity.block import memberships, to_pairs, with_blocks, within_limit
 from tillhouse.identity.columns import SCHEMA
 from tillhouse.identity.compare import SIMILARITIES, compare
 from tillhouse.identity.decide import AUTO, contradiction_sql, decision_sql, rule_sql
 from tillhouse.identity.model import IdentityModel
 from tillhouse.identity.rules import IdentityRules
 from tillhouse.identity.score import log_odds_sql
-from tillhouse.identity.shared import shared_values, without_shared_values
+from tillhouse.identity.shared import holders, shared_values, without_shared_values
 
 Keep = Callable[[DataFrame], DataFrame]
+Pair = tuple[str, str]
 INSIDE_LIMIT = 1000  # linked records of which each two are compared; more of them are a defect and no customer
+NO_LINKS = pd.DataFrame({"left": pd.Series(dtype=str), "right": pd.Series(dtype=str), "log_odds": pd.Series(dtype=float)})
 
 
 @dataclass(frozen=True)
 class Matching:
-    """``records`` in comparable form, ``shared`` values, ``refused`` blocks, and the ``pairs`` with levels and decision."""
+    """``records`` in comparable form, ``shared`` values, ``refused`` blocks, and the ``pairs`` with levels and decision.
+
+    ``touched`` (record_id) are the records of which the pairs are; None: of all.
+    """
 
     records: DataFrame
     shared: DataFrame
     refused: DataFrame
     pairs: DataFrame
+    touched: DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What people have decided: pairs of records that are one customer, and pairs that are not.
+
+    ``undone`` are pairs of decisions that were taken back.
+    """
+
+    together: Collection[Pair] = ()
+    apart: Collection[Pair] = ()
+    undone: Collection[Pair] = ()
+
+    @property
+    def pairs(self) -> list[Pair]:
+        return [*self.together, *self.apart, *self.undone]
 
 
 @dataclass(frozen=True)
 class Customers:
-    """``of_record``: the cluster of each linked record, named by its first; ``refused``: links that were not followed."""
+    """``of_record``: the cluster of each record that was looked at, named by its first; ``refused``: links not followed."""
 
     of_record: pd.DataFrame
-    refused: pd.DataFrame
+    refused: pd.DataFrame = field(default_factory=lambda: NO_LINKS[["left", "right"]])
 
 
-def normalise(parties: DataFrame, rules: IdentityRules, model: IdentityModel, as_of: date) -> DataFrame:
-    """Rows of ``vault.party`` in comparable form."""
+def normalise(parties: DataFrame, rules: IdentityRules, model: IdentityModel, as_of: date | None) -> DataFrame:
+    """Rows of ``vault.party`` in comparable form. ``as_of``: the day by which birth dates are judged, if they are not yet."""
     frequencies, region, check_digit = dict(model.frequencies), rules.region, rules.check_digit
 
     def convert(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -69,54 +91,181 @@ def score(pairs: DataFrame, records: DataFrame, rules: IdentityRules, model: Ide
     )
 
 
-def match(parties: DataFrame, rules: IdentityRules, model: IdentityModel, as_of: date, keep: Keep) -> Matching:
-    """All records with all: each pair that a rule of blocking finds, and what becomes of it.
+def match(
+    records: DataFrame, rules: IdentityRules, model: IdentityModel, keep: Keep, staff_cards: Collection[str] = ()
+) -> Matching:
+    """All records (in comparable form) with all: each pair that a rule of blocking finds, and what becomes of it.
 
-    ``keep`` computes a frame once that is read more often, and forgets how it was made (``Store.keep``).
+    ``staff_cards`` say nothing of who a record is. ``keep`` computes a frame once that is read more often, and forgets how it was
+    made (``Store.keep``).
     """
-    records = keep(normalise(parties, rules, model, as_of))
-    shared = keep(shared_values(records, rules.shared_values))
+    shared = keep(shared_values(records, rules.shared_values, staff_cards))
     records = keep(without_shared_values(records, shared, rules.shared_values))
     blocks, refused = with_blocks(records, rules.blocking, rules.block_limit)
     pairs = keep(to_pairs(keep(blocks)))
     return Matching(records, shared, refused, keep(score(pairs, records, rules, model)))
 
 
-def to_customers(matching: Matching, rules: IdentityRules, model: IdentityModel) -> Customers:
-    """Customers of the automatic links: connected records, of which no two contradict each other.
+@dataclass(frozen=True)
+class Before:
+    """``records`` in comparable form, and the ``staff_cards`` among them, as they were matched last time."""
+
+    records: DataFrame
+    staff_cards: Collection[str] = ()
+
+
+def match_changed(
+    records: DataFrame,
+    changed: DataFrame,
+    before: Before,
+    *,
+    rules: IdentityRules,
+    model: IdentityModel,
+    keep: Keep,
+    staff_cards: Collection[str] = (),
+) -> Matching:
+    """The pairs of the ``changed`` records (record_id: new, other than before, or gone), as ``match`` finds them among all.
+
+    Touched are also the holders of a value that is shared now and was not, or the other way round, and the records of a block
+    that has grown above the limit or shrunk below it, since these are compared with others now.
+    """
+    shared = keep(shared_values(records, rules.shared_values, staff_cards))
+    shared_before = keep(shared_values(before.records, rules.shared_values, before.staff_cards))
+    value = ["of_column", "value"]
+    turned = shared.select(value).exceptAll(shared_before.select(value))
+    turned = keep(turned.unionByName(shared_before.select(value).exceptAll(shared.select(value))))
+    touched = keep(changed.toDF("record_id").union(holders(records, turned, rules.shared_values)).distinct())
+    left = keep(without_shared_values(records, shared, rules.shared_values))
+    of_touched = before.records.join(touched, on="record_id", how="left_semi")
+    left_before = without_shared_values(of_touched, shared_before, rules.shared_values)
+
+    found = memberships(left, rules.blocking)
+    was = keep(memberships(left_before, rules.blocking))
+    now = keep(found.join(touched, on="record_id", how="left_semi"))
+    members = keep(_of_blocks(found, was.unionByName(now)))
+    also = keep(_of_crossed(members, was, now, rules.block_limit))
+    if not also.isEmpty():
+        touched = keep(touched.union(also).distinct())
+        now = found.join(touched, on="record_id", how="left_semi")
+        members = keep(_of_blocks(found, was.unionByName(now)))
+    blocks, refused = within_limit(members, rules.block_limit)
+    pairs = keep(to_pairs(keep(blocks), touched))
+    return Matching(left, shared, refused, keep(score(pairs, left, rules, model)), touched)
+
+
+def _of_blocks(found: DataFrame, named: DataFrame) -> DataFrame:
+    """The memberships in the blocks that are named."""
+    return found.join(named.select("rule", "whole").distinct(), on=["rule", "whole"], how="left_semi")
+
+
+def _of_crossed(members: DataFrame, was: DataFrame, now: DataFrame, limit: int) -> DataFrame:
+    """The records of blocks, or split blocks, that are above the limit on one side of the change only."""
+    crossed = []
+    for of in ("whole", "split"):
+        key = ["rule", of]
+        counted = (
+            members.select(*key, F.lit(1).alias("_after"), F.lit(1).alias("_before"))
+            .unionByName(was.select(*key, F.lit(0).alias("_after"), F.lit(1).alias("_before")))
+            .unionByName(now.select(*key, F.lit(0).alias("_after"), F.lit(-1).alias("_before")))
+            .groupBy(*key)
+            .agg(F.sum("_after").alias("_after"), F.sum("_before").alias("_before"))
+        )
+        over = counted.where((F.col("_after") > limit) != (F.col("_before") > limit))
+        crossed.append(members.join(over.select(*key), on=key, how="left_semi").select("record_id"))
+    return crossed[0].union(crossed[1]).distinct()
+
+
+def to_customers(
+    links: pd.DataFrame,
+    records: DataFrame,
+    rules: IdentityRules,
+    model: IdentityModel,
+    *,
+    decided: Decided | None = None,
+    looked_at: Collection[str] | None = None,
+    links_before: pd.DataFrame = NO_LINKS,
+) -> Customers:
+    """Customers of the automatic links (left, right, log_odds): connected records, of which no two contradict each other.
+
+    ``records`` are those that the links are of. With ``looked_at`` only the customers of these records are made, and of all that
+    they are or were connected with by ``links_before``.
 
     Raises:
         TillhouseError: there are more links than one driver can hold.
     """
-    links = matching.pairs.where(F.col("decision") == AUTO).select("left", "right", "log_odds")
-    if (count := links.count()) > clustering.MAX_LINKS:
-        raise TillhouseError(clustering.too_many(count))
-    found = links.toArrow().to_pandas()
-    names, numbers = np.unique(found[["left", "right"]].to_numpy(dtype=str), return_inverse=True)
-    left, right = numbers.reshape(-1, 2).T
-    weight = found["log_odds"].to_numpy()
-    label = clustering.components(clustering.Links(len(names), left, right, weight))
+    if len(links) > clustering.MAX_LINKS:
+        raise TillhouseError(clustering.too_many(len(links)))
+    decided = decided or Decided()
+    if looked_at is not None:
+        links, looked_at = _connected(links, links_before, decided, looked_at)
+    ends = links[["left", "right"]].to_numpy(dtype=str)
+    of_decisions = np.array([*decided.together, *decided.apart], dtype=str).reshape(-1, 2)
+    if looked_at is not None:
+        of_decisions = of_decisions[np.isin(of_decisions, np.array(sorted(looked_at), dtype=str)).all(axis=1)]
+    alone = np.array(sorted(looked_at or ()), dtype=str)
+    names = np.unique(np.concatenate([ends.ravel(), of_decisions.ravel(), alone]))
+    left, right = np.searchsorted(names, ends).reshape(-1, 2).T
+    weight = links["log_odds"].to_numpy(dtype=float)
+    together, apart = (_numbers(names, pairs) for pairs in (decided.together, decided.apart))
+    label = clustering.components(clustering.Links(len(names), left, right, weight).with_pairs(together))
     is_defect = np.bincount(label, minlength=len(names))[label[left]] > INSIDE_LIMIT
     numbered = clustering.Links(len(names), left[~is_defect], right[~is_defect], weight[~is_defect])
-    cannot = _contradictions(matching, pd.DataFrame({"record_id": names, "label": label}), rules, model)
-    places = np.searchsorted(names, cannot)
-    made = clustering.cluster(numbered, places.tolist(), rules.cluster_limit, rules.margin)
-    refused = names[np.concatenate([np.array(made.refused, np.int64).reshape(-1, 2), numbers.reshape(-1, 2)[is_defect]])]
+    cannot = _contradictions(records, pd.DataFrame({"record_id": names, "label": label}), rules, model)
+    made = clustering.cluster(
+        numbered, np.searchsorted(names, cannot).tolist(), rules.cluster_limit, rules.margin, together=together, apart=apart
+    )
+    refused = np.concatenate([names[np.array(made.refused, np.int64).reshape(-1, 2)], ends[is_defect]])
     return Customers(
         pd.DataFrame({"record_id": names, "cluster": names[made.label]}),
         pd.DataFrame({"left": refused[:, 0], "right": refused[:, 1]}),
     )
 
 
-def _contradictions(matching: Matching, labels: pd.DataFrame, rules: IdentityRules, model: IdentityModel) -> NDArray[np.str_]:
+def _connected(
+    links: pd.DataFrame, links_before: pd.DataFrame, decided: Decided, looked_at: Collection[str]
+) -> tuple[pd.DataFrame, set[str]]:
+    """The links, and the records, that are or were connected with the records looked at."""
+    edges = [frame[["left", "right"]].to_numpy(dtype=str) for frame in (links, links_before)]
+    edges.append(np.array(decided.pairs, dtype=str).reshape(-1, 2))
+    every = np.concatenate(edges)
+    wanted = np.array(sorted(looked_at), dtype=str)
+    names = np.unique(np.concatenate([every.ravel(), wanted]))
+    left, right = np.searchsorted(names, every).reshape(-1, 2).T
+    label = clustering.components(clustering.Links(len(names), left, right, np.zeros(len(left))))
+    is_near = np.isin(label, label[np.searchsorted(names, wanted)])
+    near = names[is_near]
+    return links[np.isin(links["left"].to_numpy(dtype=str), near)], set(near.tolist())
+
+
+def _numbers(names: NDArray[np.str_], pairs: Collection[Pair]) -> list[clustering.Pair]:
+    """Pairs by the places of their names, as far as both have one."""
+    place = {str(name): number for number, name in enumerate(names)} if pairs else {}
+    return [(place[one], place[other]) for one, other in pairs if one in place and other in place]
+
+
+def _contradictions(records: DataFrame, labels: pd.DataFrame, rules: IdentityRules, model: IdentityModel) -> NDArray[np.str_]:
     """Linked records, directly or by others, that cannot be one customer; also those that no rule has compared."""
     sizes = labels.groupby("label")["label"].transform("size")
     several = labels[(sizes > 1) & (sizes <= INSIDE_LIMIT)]
-    spark = matching.records.sparkSession
-    inside = spark.createDataFrame(several, "record_id STRING, label LONG")
+    if several.empty:
+        return np.empty((0, 2), dtype=str)
+    inside = records.sparkSession.createDataFrame(several, "record_id STRING, label LONG")
     left = inside.select("label", F.col("record_id").alias("left"))
     right = inside.select("label", F.col("record_id").alias("right"))
     pairs = left.join(right, on="label", how="inner").where(F.col("left") < F.col("right")).select("left", "right")
-    found = score(pairs, matching.records, rules, model).where("contradiction IS NOT NULL").select("left", "right")
+    found = score(pairs, records, rules, model).where("contradiction IS NOT NULL").select("left", "right")
     apart: NDArray[np.str_] = found.toArrow().to_pandas().to_numpy(dtype=str).reshape(-1, 2)
     return apart
+
+
+def automatic(pairs: DataFrame) -> pd.DataFrame:
+    """The automatic links of compared pairs (left, right, log_odds), on the driver.
+
+    Raises:
+        TillhouseError: there are more of them than one driver can hold.
+    """
+    links = pairs.where(F.col("decision") == AUTO).select("left", "right", "log_odds")
+    if (count := links.count()) > clustering.MAX_LINKS:
+        raise TillhouseError(clustering.too_many(count))
+    found: pd.DataFrame = links.toArrow().to_pandas()
+    return found

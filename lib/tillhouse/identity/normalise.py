@@ -76,7 +76,7 @@ _NO_BIRTH_DATES = frozenset(
     {date(1900, 1, 1), date(1900, 1, 2), date(1901, 1, 1), date(1899, 12, 30), date(1899, 12, 31), date(1970, 1, 1),
      date(1, 1, 1), date(1111, 11, 11), date(1800, 1, 1), date(1753, 1, 1)}
 )  # fmt: skip
-_OLDEST = 115
+OLDEST = 115
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,11 +257,14 @@ def _find(found: tuple[str, ...], form: tuple[str, ...]) -> int | None:
     return places[0] if places else None
 
 
-def birth_date(day: date | None, today: date) -> date | None:
-    """A birth date; None for those that systems fill in where nobody knows it, and for impossible ones."""
-    if day is None or day in _NO_BIRTH_DATES or day > today:
+def birth_date(day: date | None, today: date | None) -> date | None:
+    """A birth date; None for those that systems fill in where nobody knows it, and for impossible ones.
+
+    ``today`` is the day on which it was told; without it only the former are known.
+    """
+    if day is None or day in _NO_BIRTH_DATES or (today is not None and day > today):
         return None
-    return day if today.year - day.year <= _OLDEST else None
+    return day if today is None or today.year - day.year <= OLDEST else None
 
 
 def card_number(text: str | None, check_digit: str | None) -> str | None:

@@ -43,7 +43,7 @@ def region_of(country: str | None, default: str) -> str:
 
 
 def comparable(
-    party: Mapping[str, Any], frequencies: Mapping[str, Mapping[str, float]], as_of: date, region: str = "DE",
+    party: Mapping[str, Any], frequencies: Mapping[str, Mapping[str, float]], as_of: date | None, region: str = "DE",
     check_digit: str | None = None
 ) -> dict[str, Any]:  # fmt: skip
     """A row of ``vault.party`` in comparable form; what stands for nothing (placeholders, broken values) is missing."""
@@ -84,8 +84,9 @@ def comparable(
 
 
 def to_comparable(
-    parties: pd.DataFrame, frequencies: Mapping[str, Mapping[str, float]], as_of: date, region: str, check_digit: str | None
-) -> pd.DataFrame:
+    parties: pd.DataFrame, frequencies: Mapping[str, Mapping[str, float]], as_of: date | None, region: str,
+    check_digit: str | None
+) -> pd.DataFrame:  # fmt: skip
     """Each of the parties in comparable form."""
     plain = parties.astype(object).where(parties.notna(), None)
     rows = [comparable(party, frequencies, as_of, region, check_digit) for party in plain.to_dict("records")]

@@ -76,6 +76,7 @@ class IdentityRules(StrictModel):
     thresholds: Thresholds
     margin: float = Field(ge=0)
     cluster_limit: int = Field(ge=2)
+    staff_card_receipts: int | None = Field(default=None, ge=1)
 
     @property
     def compared(self) -> tuple[Comparison, ...]:

@@ -150,6 +150,22 @@ def _added(run: Run, since: Since | None) -> list[Row] | None:
     return None if names & {source.name for source in run.config.sources_of("branch")} else added
 
 
+def identity(run: Run, since: Since | None) -> list[Measured]:  # noqa: ARG001 - counts all parties, which is cheap
+    """Each party of silver stands for one customer, or is listed with the reason why it does not."""
+    store = run.store
+    valid = store.read(silver.PARTY_CUSTOMER).where("valid_to_run IS NULL").select("party_key")
+    placed = valid.union(store.read(silver.PARTY_WITHOUT_CUSTOMER).select("party_key"))
+    parties, rows, distinct = _sums(
+        (store.read(silver.PARTY), F.count("*"), F.lit(0)),
+        (placed, F.count("*"), F.lit(0)),
+        (placed.distinct(), F.count("*"), F.lit(0)),
+    )
+    return [
+        Measured(None, "parties: silver = with a customer or a reason", parties[0], rows[0]),
+        Measured(None, "parties: each of them once", distinct[0], rows[0]),
+    ]
+
+
 def gold_(run: Run, since: Since | None) -> list[Measured]:
     """Amounts of valid receipts in silver = gold, on the days that have changed."""
     before = F.lit(True) if run.as_of is None else F.col("business_date") < F.lit(run.as_of)

@@ -160,6 +160,13 @@ BRANCH_RULES = (
 
 # Judged on whole documents and tables, not on single records.
 OTHER_REMEDIES = {
+    "customer_unclear": "The identifiers of this party are those of several customers. Answer the question in "
+    "`tillhouse customer review list`; until then its receipts are in branch figures and in no customer's.",
+    "staff_card": "The card has more receipts on a day than a household: its receipts are anonymous. Take it from the till, or "
+    "raise staff_card_receipts in conf/identity.yml.",
+    "value_shared": "Records of many names have this card, phone or e-mail, which says nothing of who is who. Correct it there.",
+    "block_refused": "Too many records agree in this and are not compared by this rule. Look for a placeholder in the source, "
+    "or split the rule further (split_by in conf/identity.yml).",
     "file_rejected": "See the reason; correct the export or the mapping and deliver the file again.",
     "file_unmatched": "Move the file, or declare a source whose file_pattern matches its path.",
     "file_share_rejected": "Too many records of the file are kept out. See their exceptions or correct the mapping; or waive.",

@@ -294,6 +294,19 @@ def of_deliveries(deliveries: DataFrame, by_branch: Collection[str]) -> DataFram
     return _told(judged, context, branch_id="_branch", business_date="_start")
 
 
+def of_identity(rows: DataFrame, rule: str, entity: str, key: str, value: Column) -> DataFrame:
+    """What people should know of who is who; ``value`` holds no clear text. A row without ``source`` is of the whole chain."""
+    judged = rows.withColumns(
+        {
+            "_violation": _violation(F.lit(rule), "warning", "customer_id"),
+            "source": F.col("source") if "source" in rows.columns else F.lit(None).cast("string"),
+            "entity": F.lit(entity),
+            "record_key": F.col(key),
+        }
+    )
+    return _told(judged, _context(value=value))
+
+
 def _told(judged: DataFrame, context: Column, **known: Column | str | None) -> DataFrame:
     """Exceptions from rows with their ``_violation``, source, entity and record_key, and what else is ``known`` of them."""
 

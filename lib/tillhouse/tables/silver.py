@@ -263,13 +263,13 @@ PARTY_WITHOUT_CUSTOMER = Table(
 STAFF_CARD_DAY = Table(
     schema="silver",
     name="staff_card_day",
-    grain="one row per party and trading day with more receipts than a household has",
+    grain="one row per loyalty card and trading day with more receipts than a household has",
     columns="""
-        party_key STRING NOT NULL COMMENT 'party that the receipts name',
+        card_token STRING NOT NULL COMMENT 'keyed token of the card',
         business_date DATE NOT NULL COMMENT 'trading day',
         receipts BIGINT NOT NULL COMMENT 'receipts of that day over the whole chain'
     """,
-    key=("party_key", "business_date"),
+    key=("card_token", "business_date"),
 )
 
 IDENTITY_DECISION = Table(
@@ -303,7 +303,7 @@ IDENTITY_REVIEW = Table(
         party_keys ARRAY<STRING> NOT NULL COMMENT 'the record, and the nearest record of each customer that it may belong to',
         reason STRING NOT NULL COMMENT 'possible, contradiction, between_two (fits several who are not one), unclear',
         evidence STRING NOT NULL COMMENT 'JSON: for each candidate its customer, odds, levels and masked values',
-        value_amount DECIMAL(18,2) NOT NULL COMMENT 'gross amount of the receipts of record and candidates, by which it is sorted',
+        value_amount DECIMAL(18,2) NOT NULL COMMENT 'gross amount of the receipts of record and candidates',
         status STRING NOT NULL COMMENT 'open, decided, or gone (no longer asked)',
         decision STRING COMMENT 'same:<party_key of the candidate>, or different',
         decided_by STRING COMMENT 'who decided',

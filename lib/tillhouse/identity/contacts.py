@@ -1,0 +1,159 @@
+"""Contacts that have changed: compared anew with those that they share a block with, and put together anew."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from tillhouse.identity import vault
+from tillhouse.identity.conf import Conf
+from tillhouse.identity.decide import AUTO, REVIEW
+from tillhouse.identity.match import Before, Decided, Matching, match, match_changed, to_customers
+from tillhouse.identity.staff import StaffCards
+from tillhouse.store import Store
+from tillhouse.tables.silver import PARTY_LINK
+from tillhouse.tables.vault import IDENTITY_RECORD
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Contacts that were looked at.
+
+    ``groups`` (party_key, group): who is together now; ``gone`` (party_key): those that no source knows any more; ``records`` and
+    ``links``: all that there are now, to be kept; ``matching``: what was compared, None without conf/identity.yml.
+    """
+
+    groups: DataFrame
+    gone: DataFrame
+    records: DataFrame
+    links: DataFrame
+    matching: Matching | None = None
+
+    @property
+    def looked_at(self) -> DataFrame:
+        return self.groups.select("party_key").union(self.gone)
+
+
+def look(
+    store: Store, conf: Conf | None, decided: Decided, *, named: Collection[str], staff: StaffCards, is_full: bool
+) -> Contacts | None:
+    """Contacts that are new, other or gone, and all whose customer may depend on them; None where there is no such one.
+
+    ``named``: parties of decisions that are new, or were taken back.
+    """
+    now, before = vault.contacts(store), vault.records(store)
+    links = store.read(PARTY_LINK)
+    if is_full:
+        gone = store.keep(before.select("record_id").join(now.toDF(*_named(now)), on="record_id", how="left_anti"))
+        records = store.keep(_in_form(now, conf))
+        matching = None
+        if conf is not None:
+            matching = match(records, conf.rules, conf.model, store.keep, _numbers(store, conf, staff.tokens))
+    else:
+        changed = store.keep(vault.changed(now, before))
+        if changed.isEmpty() and not named and not staff.turned:
+            return None
+        present = now.select(F.col("party_key").alias("record_id"))
+        gone = store.keep(changed.join(present, on="record_id", how="left_anti"))
+        changed_now = now.join(changed.toDF("party_key"), on="party_key", how="left_semi")
+        kept = before.join(changed, on="record_id", how="left_anti")
+        records = store.keep(kept.unionByName(_in_form(changed_now, conf)))
+        matching = None
+        if conf is not None:
+            matching = match_changed(
+                records,
+                changed.union(_keys(store, named)).distinct(),
+                Before(before, _numbers(store, conf, staff.tokens_before)),
+                rules=conf.rules,
+                model=conf.model,
+                keep=store.keep,
+                staff_cards=_numbers(store, conf, staff.tokens),
+            )
+    if matching is None or conf is None:
+        alone = records if is_full else records.join(changed, on="record_id", how="left_semi")
+        groups = alone.select(F.col("record_id").alias("party_key"), F.col("record_id").alias("group"))
+        return Contacts(groups, gone.toDF("party_key"), records, links.where("false"))
+    links_now = store.keep(_links_now(links, matching))
+    looked_at = None
+    if matching.touched is not None:
+        looked_at = [row[0] for row in matching.touched.collect()]
+    made = to_customers(
+        _automatic(links_now),
+        matching.records,
+        conf.rules,
+        conf.model,
+        decided=_only_present(decided, records, store),
+        looked_at=looked_at,
+        links_before=_automatic(links),
+    )
+    of_record = store.spark.createDataFrame(made.of_record, "party_key STRING, group STRING")
+    present = records.select(F.col("record_id").alias("party_key"))
+    groups = present.join(of_record, on="party_key", how="left" if is_full else "inner")
+    groups = store.keep(groups.select("party_key", F.coalesce("group", "party_key").alias("group")))
+    return Contacts(groups, gone.toDF("party_key"), records, links_now, matching)
+
+
+def _named(contacts: DataFrame) -> list[str]:
+    return ["record_id" if name == "party_key" else name for name in contacts.columns]
+
+
+def _in_form(some: DataFrame, conf: Conf | None) -> DataFrame:
+    """Contacts as they are compared; without conf nothing of them is."""
+    if conf is not None:
+        return vault.in_comparable_form(some, conf)
+    plain = some.select(F.col("party_key").alias("record_id"), "source", "content_hash")
+    return IDENTITY_RECORD.conform(IDENTITY_RECORD.filled(plain))
+
+
+def _numbers(store: Store, conf: Conf | None, tokens: Collection[str]) -> list[str]:
+    """The staff's cards as records have them."""
+    if not tokens or conf is None:
+        return []
+    of_cards = store.spark.createDataFrame([(token,) for token in sorted(tokens)], "card_token STRING")
+    return vault.card_numbers(store, of_cards, conf.rules.check_digit)
+
+
+def _keys(store: Store, names: Collection[str]) -> DataFrame:
+    return store.spark.createDataFrame([(name,) for name in sorted(names)], "record_id STRING")
+
+
+def _only_present(decided: Decided, records: DataFrame, store: Store) -> Decided:
+    """Decisions about records that there are."""
+    named = {name for pair in decided.pairs for name in pair}
+    if not named:
+        return decided
+    there = {row[0] for row in records.select("record_id").join(_keys(store, named), on="record_id", how="left_semi").collect()}
+    return Decided(*(tuple(pair for pair in pairs if there.issuperset(pair)) for pairs in (decided.together, decided.apart)))
+
+
+def _links_now(links: DataFrame, matching: Matching) -> DataFrame:
+    """The links that were kept, those of touched records replaced."""
+    names = [name for name in matching.pairs.columns if name not in _NOT_LEVELS]
+    levels = F.create_map(*(part for name in names for part in (F.lit(name), F.col(name))))
+    new = matching.pairs.where(F.col("decision").isin(AUTO, REVIEW)).select(
+        F.col("left").alias("left_key"), F.col("right").alias("right_key"), "decision", "rule", "contradiction", "log_odds",
+        levels.alias("levels"), F.col("rules").alias("found_by"),
+    )  # fmt: skip
+    if matching.touched is None:
+        return PARTY_LINK.conform(new)
+    kept = links
+    for side in ("left_key", "right_key"):
+        kept = kept.join(matching.touched.toDF(side), on=side, how="left_anti")
+    return PARTY_LINK.conform(kept).unionByName(PARTY_LINK.conform(new))
+
+
+_NOT_LEVELS = {
+    "left", "right", "rules", "left_source", "right_source", "log_odds", "contradiction", "rule", "decision",
+}  # fmt: skip
+
+
+def _automatic(links: DataFrame) -> pd.DataFrame:
+    of_auto = links.where(F.col("decision") == AUTO)
+    found: pd.DataFrame = of_auto.select(
+        F.col("left_key").alias("left"), F.col("right_key").alias("right"), "log_odds"
+    ).toPandas()
+    return found

@@ -1,0 +1,35 @@
+"""Ids of customers: random, given once, and kept through merges and splits."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+
+def assign(members: DataFrame, current: DataFrame, fixed: DataFrame) -> DataFrame:
+    """The customer of each party (party_key, customer_id).
+
+    ``members`` (party_key, group): who is together now; ``current`` (party_key, customer_id, valid_from_run): whose they were;
+    ``fixed`` (group, customer_id): groups whose customer is known, since others than these members are in it.
+
+    An id goes to the group with most of its parties (tie: with the smallest party_key), and a group keeps the oldest of the ids
+    that it has won. A group without one gets a random id: whoever reads the result twice has to keep it.
+    """
+    votes = (
+        members.join(current, on="party_key", how="inner")
+        .join(fixed.select("customer_id"), on="customer_id", how="left_anti")
+        .groupBy("customer_id", "group")
+        .agg(F.count(F.lit(1)).alias("_parties"), F.min("party_key").alias("_first"), F.min("valid_from_run").alias("_since"))
+    )
+    most = Window.partitionBy("customer_id").orderBy(F.col("_parties").desc(), "_first")
+    won = votes.withColumn("_rank", F.row_number().over(most)).where("_rank = 1")
+    oldest = won.groupBy("group").agg(F.min(F.struct("_since", "customer_id")).alias("_oldest"))
+    known = oldest.select("group", F.col("_oldest.customer_id").alias("_kept"))
+    random = F.replace(F.expr("uuid()"), F.lit("-"), F.lit(""))
+    groups = (
+        members.select("group").distinct()
+        .join(fixed.select("group", F.col("customer_id").alias("_fixed")), on="group", how="left")
+        .join(known, on="group", how="left")
+        .select("group", F.coalesce("_fixed", "_kept", random).alias("customer_id"))
+    )  # fmt: skip
+    return members.join(groups, on="group", how="inner").select("party_key", "customer_id")
