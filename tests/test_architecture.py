@@ -29,10 +29,12 @@ SHARED = (
 )  # fmt: skip
 BEFORE = ("pull",)  # writes what the first layer reads; no layer knows it
 KNOW_LAYERS = ("pipeline", "cli", "ops")
+IN_OPS = {"delivery": ("deliveries.py",), "identity": ("identity.py",)}  # what of a step knows several layers
 
 TABLES = (
     bronze_table("till", personal=False), *silver.TABLES, *vault.TABLES, *entities.TABLES, *gold.TABLES, *ops.TABLES,
 )  # fmt: skip
+BY_PEOPLE = {silver.IDENTITY_DECISION.full_name}  # written by commands alone
 CONTRACTS = {"silver": silver, "vault": vault, "gold": gold, "ops": ops}
 
 # What BI, notebooks and checks rely on. More columns are welcome; one of these goes only for a reason that is written down.
@@ -48,6 +50,10 @@ PUBLIC = {
     "tax_amount discount_amount return_reason parent_line_number",
     "silver.party": "party_key source source_id party_type is_complete",
     "silver.consent": "party_key channel purpose state proof source at",
+    "silver.identity_review": "review_id party_keys reason evidence status decision decided_by owner due_at escalate_to",
+    "vault.customer": "customer_id",
+    "vault.customer_field": "customer_id field party_key rule is_protected changed_at",
+    "vault.consent": "customer_id channel purpose state",
     "silver.party_customer": "party_key customer_id rule score evidence valid_from_run valid_to_run",
     "gold.dim_branch": "branch_key branch_id branch_name region location format time_zone currency opened_on closed_on "
     "valid_from valid_to is_current",
@@ -168,7 +174,7 @@ def config() -> Config:
 def test_each_table_that_a_step_reads_is_written_by_an_earlier_step(config: Config) -> None:
     written: set[str] = set()
     for step in STEPS:
-        assert {table.full_name for table in step.reads(config)} <= written, step.name
+        assert {table.full_name for table in step.reads(config)} - BY_PEOPLE <= written, step.name
         written |= {table.full_name for table in step.writes(config)}
 
 
@@ -180,7 +186,7 @@ def test_each_table_has_one_step_that_writes_it(config: Config) -> None:
     of_the_run = {ops.RUN_STEP, ops.RUN_AUDIT, ops.WATERMARK}
     expected = {
         table.full_name for table in (*silver.TABLES, *vault.TABLES, *gold.TABLES, *ops.TABLES) if table not in of_the_run
-    }
+    } - BY_PEOPLE
     assert set(written) == expected | {f"bronze.{source.name}" for source in config.sources}
 
 
@@ -189,7 +195,8 @@ def test_a_step_declares_every_table_that_its_layer_touches(config: Config, step
     """An undeclared table would not make the step work again when it changes."""
     reads = {table.full_name for table in step.reads(config)}
     writes = {table.full_name for table in step.writes(config)}
-    paths = [LIB / "ops" / "deliveries.py"] if step.name == "delivery" else modules_of(step.name)
+    paths = [] if step.name == "delivery" else modules_of(step.name)
+    paths += [LIB / "ops" / name for name in IN_OPS.get(step.name, ())]
     calls = [call for path in paths for call in store_calls(tree_of(path))]
     assert calls
     assert {table for method, table in calls if method in READING} <= reads | writes
@@ -197,7 +204,7 @@ def test_a_step_declares_every_table_that_its_layer_touches(config: Config, step
 
 
 READING = ("read", "read_before", "register", "version", "exists", "has_news", "changes", "touched")
-WRITING = ("overwrite", "append", "replace", "remove")
+WRITING = ("overwrite", "append", "replace", "replace_where", "remove")
 
 
 def store_calls(tree: ast.AST) -> Iterator[tuple[str, str]]:

@@ -25,9 +25,10 @@ from tillhouse.ops.runs import Run, StepResult, record_steps, tell, utc_now
 from tillhouse.quality import expectations, rules
 from tillhouse.silver import lines, records
 from tillhouse.silver import step as silver_step
+from tillhouse.sources.entities import CONTACT
 from tillhouse.store import Since
 from tillhouse.tables import Table, gold, ops, silver, vault
-from tillhouse.tables.entities import BUNDLE_COMPONENT, CATEGORY, PRODUCT_REFERENCE
+from tillhouse.tables.entities import BUNDLE_COMPONENT, CATEGORY, CONSENT, PRODUCT_REFERENCE
 from tillhouse.tables.lake import bronze_tables, entity_tables, tables_of
 
 # Watermarks of a step hold, beside the tables that it reads, the parts of conf that it depends on, and the tables that it made.
@@ -111,7 +112,10 @@ STEPS = (
     ),
     Step(
         name="identity",
-        reads=lambda config: (silver.PARTY, vault.PARTY, silver.RECEIPT, silver.IDENTITY_DECISION),
+        reads=lambda config: (
+            silver.PARTY, vault.PARTY, silver.RECEIPT, silver.IDENTITY_DECISION, silver.BRANCH,
+            *((CONSENT,) if CONTACT in config.entities else ()),
+        ),
         writes=lambda config: (
             silver.PARTY_CUSTOMER, silver.PARTY_WITHOUT_CUSTOMER, silver.PARTY_LINK, silver.STAFF_CARD_DAY,
             silver.IDENTITY_REVIEW, vault.IDENTITY_RECORD, vault.CUSTOMER, vault.CUSTOMER_FIELD, vault.CONSENT, silver.EXCEPTION,

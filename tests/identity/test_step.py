@@ -65,6 +65,7 @@ class Lake:
     def run(self, is_full: bool = False) -> step.Found:
         since = None if is_full or not self.versions else Since(dict(self.versions), frozenset())
         self.runs += 1
+        self.store.expect(0)
         found = step.run(self.store, self.conf, has_contacts=True, run_id=f"run {self.runs:03}", since=since)
         self.versions = {table.full_name: self.store.version(table)[1] for table in (*READ, silver.PARTY_CUSTOMER)}
         return found

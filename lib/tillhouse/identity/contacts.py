@@ -15,8 +15,7 @@ from tillhouse.identity.decide import AUTO, REVIEW
 from tillhouse.identity.match import Before, Decided, Matching, match, match_changed, to_customers
 from tillhouse.identity.staff import StaffCards
 from tillhouse.store import Store
-from tillhouse.tables.silver import PARTY_LINK
-from tillhouse.tables.vault import IDENTITY_RECORD
+from tillhouse.tables import silver
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def look(
     ``named``: parties of decisions that are new, or were taken back.
     """
     now, before = vault.contacts(store), vault.records(store)
-    links = store.read(PARTY_LINK)
+    links = store.read(silver.PARTY_LINK)
     if is_full:
         gone = store.keep(before.select("record_id").join(now.toDF(*_named(now)), on="record_id", how="left_anti"))
         records = store.keep(_in_form(now, conf))
@@ -106,7 +105,7 @@ def _in_form(some: DataFrame, conf: Conf | None) -> DataFrame:
     if conf is not None:
         return vault.in_comparable_form(some, conf)
     plain = some.select(F.col("party_key").alias("record_id"), "source", "content_hash")
-    return IDENTITY_RECORD.conform(IDENTITY_RECORD.filled(plain))
+    return vault.as_records(plain)
 
 
 def _numbers(store: Store, conf: Conf | None, tokens: Collection[str]) -> list[str]:
@@ -139,11 +138,11 @@ def _links_now(links: DataFrame, matching: Matching) -> DataFrame:
         levels.alias("levels"), F.col("rules").alias("found_by"),
     )  # fmt: skip
     if matching.touched is None:
-        return PARTY_LINK.conform(new)
+        return silver.PARTY_LINK.conform(new)
     kept = links
     for side in ("left_key", "right_key"):
         kept = kept.join(matching.touched.toDF(side), on=side, how="left_anti")
-    return PARTY_LINK.conform(kept).unionByName(PARTY_LINK.conform(new))
+    return silver.PARTY_LINK.conform(kept).unionByName(silver.PARTY_LINK.conform(new))
 
 
 _NOT_LEVELS = {

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.store import Store
-from tillhouse.tables.silver import PARTY_CUSTOMER
+from tillhouse.tables import silver
 
 _WHY = ("rule", "score", "evidence")
 
@@ -32,7 +32,7 @@ def write(store: Store, rows: DataFrame, looked_at: DataFrame, run_id: str) -> W
     A party that stays with its customer keeps its row, with the reason of today; one that moves gets a new row, and the old one
     ends with this run.
     """
-    history = store.read(PARTY_CUSTOMER).join(looked_at, on="party_key", how="left_semi")
+    history = store.read(silver.PARTY_CUSTOMER).join(looked_at, on="party_key", how="left_semi")
     old, now = history.where("valid_to_run IS NULL").alias("old"), rows.alias("now")
     both = store.keep(old.join(now, on="party_key", how="full_outer").select("party_key", *_compared()))
     counted = both.groupBy("_state").count().collect()
@@ -48,7 +48,7 @@ def write(store: Store, rows: DataFrame, looked_at: DataFrame, run_id: str) -> W
         F.lit(None).cast("string").alias("valid_to_run"),
     )
     if count.keys() <= {"same", "new"}:
-        store.append(PARTY_CUSTOMER, added)
+        store.append(silver.PARTY_CUSTOMER, added)
         return written
     is_other = F.col("_state").isin("moved", "ended")
     stays = both.where("_state != 'new'").select(
@@ -58,9 +58,9 @@ def write(store: Store, rows: DataFrame, looked_at: DataFrame, run_id: str) -> W
         F.col("_since").alias("valid_from_run"),
         F.when(is_other, F.lit(run_id)).alias("valid_to_run"),
     )
-    ended = PARTY_CUSTOMER.conform(history.where("valid_to_run IS NOT NULL"))
-    every = store.keep(ended.unionByName(PARTY_CUSTOMER.conform(stays)).unionByName(PARTY_CUSTOMER.conform(added)))
-    store.replace_where(PARTY_CUSTOMER, every, looked_at, "true")
+    ended = silver.PARTY_CUSTOMER.conform(history.where("valid_to_run IS NOT NULL"))
+    every = store.keep(ended.unionByName(silver.PARTY_CUSTOMER.conform(stays)).unionByName(silver.PARTY_CUSTOMER.conform(added)))
+    store.replace_where(silver.PARTY_CUSTOMER, every, looked_at, "true")
     return written
 
 

@@ -24,11 +24,12 @@ def is_reference() -> Column:
 
 def tokens(parties: DataFrame) -> DataFrame:
     """The identifiers (party_key, kind, token) of parties."""
-    parts = [
-        F.transform(_as_list(column), lambda token, kind=kind: F.struct(F.lit(kind).alias("kind"), token.alias("token")))
-        for kind, (column, _) in IDENTIFIERS.items()
-    ]
+    parts = [_of_kind(kind, column) for kind, (column, _) in IDENTIFIERS.items()]
     return parties.select("party_key", F.explode(F.concat(*parts)).alias("_of")).select("party_key", "_of.kind", "_of.token")
+
+
+def _of_kind(kind: str, column: str) -> Column:
+    return F.transform(_as_list(column), lambda token: F.struct(F.lit(kind).alias("kind"), token.alias("token")))
 
 
 def _as_list(column: str) -> Column:

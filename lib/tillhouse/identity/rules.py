@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, Self
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -60,8 +60,49 @@ class Thresholds(StrictModel):
         return self
 
 
+class FieldRule(StrictModel):
+    """Of several records the most recent gives the value; ``protected``: what an earlier of these ``sources`` says stays."""
+
+    sources: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    protected: bool = False
+
+    @model_validator(mode="after")
+    def _protects_something(self) -> Self:
+        if self.protected and not self.sources:
+            raise ValueError(
+                "protected without sources protects nothing; name under key 'sources' whose word others do not overwrite"
+            )
+        return self
+
+
+class Survivorship(StrictModel):
+    """Which record of a customer each field is taken from; a ``name`` as a whole, and an ``address`` as a whole."""
+
+    name: FieldRule = FieldRule()
+    address: FieldRule = FieldRule()
+    company: FieldRule = FieldRule()
+    contact_person: FieldRule = FieldRule()
+    birth_date: FieldRule = FieldRule()
+    gender: FieldRule = FieldRule()
+    tax_id: FieldRule = FieldRule()
+    language: FieldRule = FieldRule()
+    emails: FieldRule = FieldRule()
+    phones: FieldRule = FieldRule()
+
+    def unknown_sources(self, names: Iterable[str]) -> list[str]:
+        """What is wrong with the names of sources, where the chain has these."""
+        known = sorted(names)
+        return [
+            f"key 'survivorship.{field}.sources': no source named {name!r}{did_you_mean(name, known)}. "
+            f"There are: {', '.join(known)}"
+            for field, rule in self
+            for name in rule.sources
+            if name not in known
+        ]
+
+
 class IdentityRules(StrictModel):
-    """Which records are compared, what counts as proof and as contradiction, and from when on a link is made."""
+    """Which records are compared, what is proof and contradiction, from when on a link is made, and what survives."""
 
     comparisons: tuple[str, ...] = tuple(comparison.name for comparison in COMPARISONS)
     blocking: dict[str, BlockingRule] = Field(min_length=1)
@@ -77,6 +118,7 @@ class IdentityRules(StrictModel):
     margin: float = Field(ge=0)
     cluster_limit: int = Field(ge=2)
     staff_card_receipts: int | None = Field(default=None, ge=1)
+    survivorship: Survivorship = Survivorship()
 
     @property
     def compared(self) -> tuple[Comparison, ...]:

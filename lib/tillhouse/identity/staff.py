@@ -9,7 +9,7 @@ from datetime import date
 from pyspark.sql import functions as F
 
 from tillhouse.store import Since, Store, on_days
-from tillhouse.tables.silver import PARTY, RECEIPT, STAFF_CARD_DAY
+from tillhouse.tables import silver
 
 Day = tuple[str, date, int]
 
@@ -36,24 +36,24 @@ class StaffCards:
 
     def write(self, store: Store) -> None:
         if self.now != self.before:
-            store.overwrite(STAFF_CARD_DAY, store.spark.createDataFrame(sorted(self.now), STAFF_CARD_DAY.struct))
+            store.overwrite(silver.STAFF_CARD_DAY, store.spark.createDataFrame(sorted(self.now), silver.STAFF_CARD_DAY.struct))
 
 
 def find(store: Store, limit: int | None, since: Since | None) -> StaffCards:
     """Cards with more than ``limit`` receipts on a day over the whole chain; only days with news are counted again."""
-    stored = store.read(STAFF_CARD_DAY).collect() if store.version(STAFF_CARD_DAY)[1] else []
+    stored = store.read(silver.STAFF_CARD_DAY).collect() if store.version(silver.STAFF_CARD_DAY)[1] else []
     before = frozenset((row["card_token"], row["business_date"], row["receipts"]) for row in stored)
     if limit is None:
         return StaffCards(before)
-    receipts = store.read(RECEIPT)
+    receipts = store.read(silver.RECEIPT)
     kept: Collection[Day] = ()
     if since is not None:
-        if not store.has_news(RECEIPT, since):
+        if not store.has_news(silver.RECEIPT, since):
             return StaffCards(before, before)
-        dates = [row[0] for row in store.changes(RECEIPT, since).select("business_date").distinct().collect()]
-        receipts = receipts.where(on_days(dates, RECEIPT))
+        dates = [row[0] for row in store.changes(silver.RECEIPT, since).select("business_date").distinct().collect()]
+        receipts = receipts.where(on_days(dates, silver.RECEIPT))
         kept = {day for day in before if day[1] not in dates}
-    cards = store.read(PARTY).where("card_token IS NOT NULL").select("party_key", "card_token")
+    cards = store.read(silver.PARTY).where("card_token IS NOT NULL").select("party_key", "card_token")
     counted = (
         receipts.where("party_key IS NOT NULL AND business_date IS NOT NULL AND NOT is_day_total")
         .join(cards, on="party_key", how="inner")

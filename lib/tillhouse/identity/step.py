@@ -18,8 +18,7 @@ from tillhouse.identity.references import STAFF_CARD, UNCLEAR, is_reference
 from tillhouse.identity.stable import assign
 from tillhouse.identity.staff import StaffCards
 from tillhouse.store import Since, Store
-from tillhouse.tables.silver import IDENTITY_DECISION, PARTY, PARTY_CUSTOMER, PARTY_LINK, PARTY_WITHOUT_CUSTOMER
-from tillhouse.tables.vault import IDENTITY_RECORD
+from tillhouse.tables import silver
 
 RULES_VERSION = 1
 SOURCES = "sources"  # the part of conf that says which sources there are
@@ -60,13 +59,13 @@ def run(store: Store, conf: Conf | None, *, has_contacts: bool, run_id: str, sin
     What was compared is written last: a run after a kill finds the same changes.
     """
     cards = staff.find(store, conf.rules.staff_card_receipts if conf else None, since)
-    decided = decisions.read(store.read(IDENTITY_DECISION))
+    decided = decisions.read(store.read(silver.IDENTITY_DECISION))
     looked: Contacts | None = None
-    if has_contacts or store.version(IDENTITY_RECORD)[1]:
+    if has_contacts or vault.has_records(store):
         named = _named_anew(store, since)
         looked = contacts.look(store, conf, decided, named=named, staff=cards, is_full=since is None)
-    valid = store.read(PARTY_CUSTOMER).where("valid_to_run IS NULL")
-    state = _State(store, conf, has_contacts, since is None, store.read(PARTY), valid, cards, looked)
+    valid = store.read(silver.PARTY_CUSTOMER).where("valid_to_run IS NULL")
+    state = _State(store, conf, has_contacts, since is None, store.read(silver.PARTY), valid, cards, looked)
     scope = store.keep(_references(state))
     gone = _gone(state, since)
     if looked is None and scope.isEmpty() and (gone is None or gone.isEmpty()):
@@ -85,11 +84,11 @@ def run(store: Store, conf: Conf | None, *, has_contacts: bool, run_id: str, sin
     rows = store.keep(_customers(state, members, looked_at).join(_reasons(state, resolved, decided), on="party_key", how="left"))
     written = write(store, rows, looked_at, run_id)
     without = store.keep(resolved.where("group IS NULL").select("party_key", "reason", "candidates"))
-    has_any = bool(store.version(PARTY_WITHOUT_CUSTOMER)[1]) or not without.isEmpty()
-    is_news = has_any and store.replace_where(PARTY_WITHOUT_CUSTOMER, without, looked_at, "true")
+    has_any = bool(store.version(silver.PARTY_WITHOUT_CUSTOMER)[1]) or not without.isEmpty()
+    is_news = has_any and store.replace_where(silver.PARTY_WITHOUT_CUSTOMER, without, looked_at, "true")
     if looked is not None:
         survival.write(store, conf, looked)
-        store.overwrite(PARTY_LINK, looked.links)
+        store.overwrite(silver.PARTY_LINK, looked.links)
     cards.write(store)
     if looked is not None:
         vault.keep_records(store, looked.records)
@@ -98,9 +97,9 @@ def run(store: Store, conf: Conf | None, *, has_contacts: bool, run_id: str, sin
 
 def _named_anew(store: Store, since: Since | None) -> set[str]:
     """Parties of decisions that are new, or were taken back."""
-    if since is None or not store.has_news(IDENTITY_DECISION, since):
+    if since is None or not store.has_news(silver.IDENTITY_DECISION, since):
         return set()
-    rows = store.changes(IDENTITY_DECISION, since).select("left_keys", "right_keys").collect()
+    rows = store.changes(silver.IDENTITY_DECISION, since).select("left_keys", "right_keys").collect()
     return {key for row in rows for key in (*(row["left_keys"] or ()), *(row["right_keys"] or ()))}
 
 
@@ -109,7 +108,7 @@ def _references(state: _State) -> DataFrame:
     named = state.parties.where(is_reference()).withColumn("_name", references.name())
     if state.is_full:
         return named
-    valid, without = state.valid, state.store.read(PARTY_WITHOUT_CUSTOMER)
+    valid, without = state.valid, state.store.read(silver.PARTY_WITHOUT_CUSTOMER)
     placed = valid.select("party_key").union(without.select("party_key"))
     touched = [named.join(placed, on="party_key", how="left_anti")]
     if state.looked is not None:

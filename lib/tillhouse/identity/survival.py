@@ -30,8 +30,8 @@ def write(store: Store, conf: Conf | None, looked: Contacts) -> None:
 
     members = of_contact.join(touched, on="customer_id", how="left_semi")
     records = members.join(vault.contacts(store), on="party_key", how="inner")
-    records = store.keep(records.join(companies, on="party_key", how="left"))
-    vault.write(store, survive.to_customers(records, rules), survive.to_fields(records, rules), touched)
+    survivors = store.keep(survive.survive(records.join(companies, on="party_key", how="left"), rules))
+    vault.write(store, survive.to_customers(survivors), survive.to_fields(survivors), touched)
     if store.exists(CONSENT):
         declared = store.read(CONSENT).join(members, on="party_key", how="inner")
         vault.write_consents(store, survive.to_consents(declared), touched)

@@ -40,9 +40,24 @@ def _possible(birth_date: Column, told_on: Column) -> Column:
     return F.when(told_on.isNull() | is_possible, birth_date)
 
 
+def has_records(store: Store) -> bool:
+    """Whether contacts have been compared before."""
+    return store.version(vault.IDENTITY_RECORD)[1] > 0
+
+
+def as_records(plain: DataFrame) -> DataFrame:
+    """Rows of vault.identity_record of which only what is given is known."""
+    return _with_text(vault.IDENTITY_RECORD.conform(vault.IDENTITY_RECORD.filled(plain)))
+
+
+def _with_text(rows: DataFrame) -> DataFrame:
+    """Records are compared by texts, a birth date too."""
+    return rows.withColumn("birth_date", F.col("birth_date").cast("string"))
+
+
 def records(store: Store) -> DataFrame:
     """The records as they were compared last time."""
-    return store.read(vault.IDENTITY_RECORD)
+    return _with_text(store.read(vault.IDENTITY_RECORD))
 
 
 def changed(now: DataFrame, before: DataFrame) -> DataFrame:
@@ -56,12 +71,12 @@ def in_comparable_form(some: DataFrame, conf: Conf) -> DataFrame:
     """Contacts as rows of vault.identity_record."""
     hashes = some.select(F.col("party_key").alias("record_id"), "content_hash")
     made = to_comparable(some.drop("content_hash"), conf.rules, conf.model, as_of=None)
-    return vault.IDENTITY_RECORD.conform(made.join(hashes, on="record_id", how="inner"))
+    return made.join(hashes, on="record_id", how="inner").select(*vault.IDENTITY_RECORD.column_names)
 
 
 def keep_records(store: Store, rows: DataFrame) -> None:
     """What was compared, written when all that follows from it has been."""
-    store.overwrite(vault.IDENTITY_RECORD, rows)
+    store.overwrite(vault.IDENTITY_RECORD, rows.withColumn("birth_date", F.col("birth_date").cast("date")))
 
 
 def card_numbers(store: Store, card_tokens: DataFrame, check_digit: str | None) -> list[str]:

@@ -16,7 +16,7 @@ from tillhouse.silver.exceptions import Judged
 from tillhouse.sources.entities import CONTACT
 from tillhouse.sources.mapping import masked
 from tillhouse.store import Since, Store
-from tillhouse.tables.silver import BRANCH, PARTY, PARTY_WITHOUT_CUSTOMER
+from tillhouse.tables import silver
 
 SHARED, REFUSED = "value_shared", "block_refused"
 
@@ -28,7 +28,7 @@ def run(run: Run, since: Since | None) -> Mapping[str, int]:
     found = step.run(store, conf, has_contacts=has_contacts, run_id=run.run_id, since=since)
     judged = _judged(store, found)
     if judged:
-        branches = store.read(BRANCH)
+        branches = store.read(silver.BRANCH)
         exceptions.record(store, judged, run.run_id, run.started_at, duties=run.config.duties, branches=branches)
     if conf is not None and (found.contacts is not None or found.is_news_of_unclear):
         review.write(store, conf.rules, run.run_id, run.started_at)
@@ -38,8 +38,8 @@ def run(run: Run, since: Since | None) -> Mapping[str, int]:
 def _judged(store: Store, found: step.Found) -> list[Judged]:
     judged = []
     if found.is_news_of_unclear:
-        unclear = store.read(PARTY_WITHOUT_CUSTOMER).where(F.col("reason") == UNCLEAR)
-        unclear = unclear.join(store.read(PARTY).select("party_key", "source"), on="party_key", how="inner")
+        unclear = store.read(silver.PARTY_WITHOUT_CUSTOMER).where(F.col("reason") == UNCLEAR)
+        unclear = unclear.join(store.read(silver.PARTY).select("party_key", "source"), on="party_key", how="inner")
         value = F.concat(F.size("candidates").cast("string"), F.lit(" customers"))
         judged.append(_of(unclear, "customer_unclear", "party", "party_key", value))
     if found.staff.now != found.staff.before:

@@ -48,7 +48,7 @@ IDENTITY_RECORD = Table(
         family STRING COMMENT 'last name, folded, without particles',
         family_sound STRING COMMENT 'its sound',
         generation STRING COMMENT 'junior or senior',
-        birth_date STRING COMMENT 'date of birth',
+        birth_date DATE COMMENT 'date of birth',
         street STRING COMMENT 'street without number, one spelling',
         house_number STRING COMMENT 'house number',
         postal_code STRING COMMENT 'postal code',

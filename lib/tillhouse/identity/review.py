@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+
+def write(store, rules, run_id, at):
+    pass
