@@ -30,7 +30,17 @@ def key_sql(rule: BlockingRule, name: str, is_split: bool) -> str:
 
 def memberships(records: DataFrame, rules: Mapping[str, BlockingRule]) -> DataFrame:
     """The blocks of each record by every rule: ``whole``, and ``split`` should that be too large."""
-    return reduce(DataFrame.unionByName, (_keys(records, name, rule) for name, rule in rules.items()))
+    every = F.expr(f"concat({', '.join(_blocks_sql(name, rule) for name, rule in rules.items())})")
+    return records.select("record_id", F.explode(every).alias("_of")).select("_of.rule", "_of.whole", "_of.split", "record_id")
+
+
+def _blocks_sql(name: str, rule: BlockingRule) -> str:
+    """The blocks of a record by one rule, as an array: one for each value of a list; none where a column is missing."""
+    keys = ", ".join(f"'{of}', xxhash64({key_sql(rule, name, is_split)})" for of, is_split in (("whole", False), ("split", True)))
+    block = f"named_struct('rule', '{name}', {keys})"
+    column = rule.list_column
+    blocks = f"array({block})" if column is None else f"transform({column}, {column} -> {block})"
+    return f"IF({' AND '.join(f'{column} IS NOT NULL' for column in rule.same)}, {blocks}, array())"
 
 
 def within_limit(found: DataFrame, limit: int) -> tuple[DataFrame, DataFrame]:
@@ -50,17 +60,6 @@ def within_limit(found: DataFrame, limit: int) -> tuple[DataFrame, DataFrame]:
 def with_blocks(records: DataFrame, rules: Mapping[str, BlockingRule], limit: int) -> tuple[DataFrame, DataFrame]:
     """Records by block, and the blocks that were refused, as ``within_limit``."""
     return within_limit(memberships(records, rules), limit)
-
-
-def _keys(records: DataFrame, name: str, rule: BlockingRule) -> DataFrame:
-    column = rule.list_column
-    rows = records if column is None else records.withColumn(column, F.explode(column))
-    return rows.where(" AND ".join(f"{column} IS NOT NULL" for column in rule.same)).select(
-        F.lit(name).alias("rule"),
-        F.xxhash64(F.expr(key_sql(rule, name, is_split=False))).alias("whole"),
-        F.xxhash64(F.expr(key_sql(rule, name, is_split=True))).alias("split"),
-        "record_id",
-    )
 
 
 def _count(*columns: str) -> Column:

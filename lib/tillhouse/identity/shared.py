@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 CARDS = "cards"
@@ -16,26 +15,26 @@ def shared_values(records: DataFrame, limits: Mapping[str, int], staff_cards: Co
 
     ``staff_cards`` are such values whoever has them.
     """
-    is_staffs = F.col("value").isin(*staff_cards) if staff_cards else F.lit(False)
-    parts = [
-        records.select(
-            F.explode(column).alias("value"), "record_id", F.concat_ws(" ", "given_sound", "family_sound").alias("_name")
-        )
-        .groupBy(F.lit(column).alias("of_column"), "value")
-        .agg(F.countDistinct("_name").alias("names"), F.countDistinct("record_id").alias("records"))
-        .where((F.col("names") > limit) | (is_staffs if column == CARDS else F.lit(False)))
-        for column, limit in limits.items()
-    ]
-    return union(parts)
+    limit = F.coalesce(*(F.when(F.col("of_column") == column, limit) for column, limit in limits.items()))
+    is_staffs = (F.col("of_column") == CARDS) & F.col("value").isin(*staff_cards) if staff_cards else F.lit(False)
+    named = _values(records, limits, F.concat_ws(" ", "given_sound", "family_sound").alias("_name"))
+    counted = named.groupBy("of_column", "value").agg(
+        F.countDistinct("_name").alias("names"), F.countDistinct("record_id").alias("records")
+    )
+    return counted.where((F.col("names") > limit) | is_staffs)
 
 
 def holders(records: DataFrame, values: DataFrame, columns: Collection[str]) -> DataFrame:
     """The records (record_id) that have one of the values (of_column, value)."""
-    parts = [
-        records.select("record_id", F.lit(column).alias("of_column"), F.explode(column).alias("value")) for column in columns
-    ]
-    held = reduce(DataFrame.unionByName, parts)
-    return held.join(F.broadcast(values), on=["of_column", "value"], how="left_semi").select("record_id").distinct()
+    held = _values(records, columns).join(F.broadcast(values), on=["of_column", "value"], how="left_semi")
+    return held.select("record_id").distinct()
+
+
+def _values(records: DataFrame, columns: Collection[str], *further: Column) -> DataFrame:
+    """The values of some columns (record_id, of_column, value), one row each."""
+    lists = (f"transform({column}, value -> named_struct('of_column', '{column}', 'value', value))" for column in columns)
+    every = F.expr(f"concat({', '.join(f'coalesce({values}, array())' for values in lists)})")
+    return records.select("record_id", *further, F.explode(every).alias("_of")).select("*", "_of.of_column", "_of.value")
 
 
 def without_shared_values(records: DataFrame, shared: DataFrame, columns: Collection[str]) -> DataFrame:
