@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from tillhouse.identity.columns import COLUMNS, LISTS
 from tillhouse.identity.compare import BY_NAME, COMPARISONS, MISSING, Comparison
-from tillhouse.strict import StrictModel, did_you_mean
+from tillhouse.strict import Duration, StrictModel, did_you_mean
 
 Levels = dict[str, tuple[str, ...]]  # comparison: levels
 
@@ -101,6 +102,14 @@ class Survivorship(StrictModel):
         ]
 
 
+class Review(StrictModel):
+    """Who answers questions about records that fit several customers, until when, and who hears of it after that."""
+
+    owner: str = Field(default="data-steward", min_length=1)
+    due: Duration = timedelta(days=7)
+    escalate_to: str | None = Field(default=None, min_length=1)
+
+
 class IdentityRules(StrictModel):
     """Which records are compared, what is proof and contradiction, from when on a link is made, and what survives."""
 
@@ -119,6 +128,7 @@ class IdentityRules(StrictModel):
     cluster_limit: int = Field(ge=2)
     staff_card_receipts: int | None = Field(default=None, ge=1)
     survivorship: Survivorship = Survivorship()
+    review: Review = Review()
 
     @property
     def compared(self) -> tuple[Comparison, ...]:

@@ -309,7 +309,7 @@ IDENTITY_REVIEW = Table(
         decided_by STRING COMMENT 'who decided',
         decided_at TIMESTAMP COMMENT 'when',
         owner STRING NOT NULL COMMENT 'who answers it',
-        opened_at TIMESTAMP NOT NULL COMMENT 'when it was first asked; the due time counts from here',
+        opened_at TIMESTAMP NOT NULL COMMENT 'when it was asked, or asked again after it was gone; the due time counts from here',
         due_at TIMESTAMP COMMENT 'when it must be answered',
         escalate_to STRING COMMENT 'who hears of it after that',
         first_seen_run STRING NOT NULL COMMENT 'run that asked first'
