@@ -19,7 +19,19 @@ from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.kpi.coverage import DAY_DIMENSIONS, ask_with_coverage
 from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
-from tillhouse.ops import check, check_report, doctor, maintain, overdue, repair, status, text, upgrade, worklist
+from tillhouse.ops import (
+    check,
+    check_report,
+    customer_command,
+    doctor,
+    maintain,
+    overdue,
+    repair,
+    status,
+    text,
+    upgrade,
+    worklist,
+)
 from tillhouse.ops.runs import Run, StepResult, log_to_stderr, new_run_id, tell, utc_now
 from tillhouse.pull import command as pull_command
 from tillhouse.pull.client import Clock
@@ -33,7 +45,7 @@ from tillhouse.tables.lake import tables_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``tillhouse``: run, pull, status, kpi, exceptions, source, maintain, upgrade, repair, doctor, make-key."""
+    """``tillhouse``: run, pull, status, kpi, exceptions, customer, source, maintain, upgrade, repair, doctor, make-key."""
     parser = argparse.ArgumentParser(prog="tillhouse", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="bring the lake up to what lies in the landing area")
@@ -55,6 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "exceptions", help="list, show, assign, waive, resolve, reopen, export what is wrong; what is overdue"
         )
     )
+    customer_command.add_arguments(
+        commands.add_parser("customer", help="who is who: find, show, explain, merge, keep apart, split; answer questions"),
+        _add_lake_arguments,
+    )
     source = commands.add_parser("source", help="look at an export before it is connected").add_subparsers(
         dest="action", required=True
     )
@@ -74,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     key.add_argument("file", type=Path, help="where to write it; outside lake and repository")
     given = parser.parse_args(arguments)
     handlers = {
-        "run": _run, "pull": _pull, "status": _status, "kpi": _kpi, "exceptions": _exceptions, "source": _source,
+        "run": _run, "pull": _pull, "status": _status, "kpi": _kpi, "exceptions": _exceptions, "customer": _customer,
+        "source": _source,
         "doctor": _doctor, "make-key": _make_key, **_UPKEEP,
     }  # fmt: skip
     return guarded(lambda: handlers[given.command](given))
@@ -372,6 +389,11 @@ def _exceptions(given: argparse.Namespace) -> int:
             if more > 0 and not given.json:
                 _say(f"and {more:,} more; --limit, or narrow it down")
     return 0
+
+
+def _customer(given: argparse.Namespace) -> int:
+    config = _config(given)
+    return customer_command.run(given, config, _open_lake(config), utc_now(), _say)
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:

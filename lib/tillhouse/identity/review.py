@@ -92,7 +92,7 @@ def with_state(
     answered is decided, until the answer is taken back.
     """
     found = questions.alias("q").join(stored.alias("s"), on="review_id", how="full_outer").join(
-        _answers(decisions).alias("a"), on="review_id", how="left"
+        answers(decisions).alias("a"), on="review_id", how="left"
     )  # fmt: skip
     is_asked, is_answered = F.col("q.party_key").isNotNull(), F.col("a.decision").isNotNull()
     state = F.when(is_answered, DECIDED).when(is_asked, OPEN).otherwise(GONE)
@@ -111,6 +111,24 @@ def with_state(
             F.coalesce("s.first_seen_run", F.lit(run_id)).alias("first_seen_run"),
         )
     )
+
+
+def answers(decisions: DataFrame) -> DataFrame:
+    """What people have answered, by question: ``same:`` with the records named, or ``different``."""
+    active = decisions.where("undone_at IS NULL AND review_id IS NOT NULL")
+    same = F.sort_array(F.flatten(F.collect_list(F.when(F.col("kind") == TOGETHER, F.col("right_keys")))))
+    return active.groupBy("review_id").agg(
+        F.when(F.size(same) > 0, F.concat(F.lit(f"{SAME}:"), F.array_join(same, ","))).otherwise(DIFFERENT).alias("decision"),
+        F.max_by("decided_by", "decided_at").alias("decided_by"),
+        F.max("decided_at").alias("decided_at"),
+    )
+
+
+def with_answers(stored: DataFrame, decisions: DataFrame) -> DataFrame:
+    """Rows of silver.identity_review with what people have answered by now, before a run asks anew."""
+    told = stored.drop("decision", "decided_by", "decided_at").join(answers(decisions), on="review_id", how="left")
+    state = F.when(F.col("decision").isNotNull(), DECIDED).when(F.col("status") == DECIDED, OPEN).otherwise(F.col("status"))
+    return IDENTITY_REVIEW.conform(told.withColumn("status", state))
 
 
 def masked(records: DataFrame) -> DataFrame:
@@ -215,14 +233,3 @@ def _values_of_customers(values: DataFrame, of: DataFrame) -> DataFrame:
     """Gross amount of all receipts of a customer, or of a party that has none."""
     owned = values.join(of, on="party_key", how="left")
     return owned.groupBy(F.coalesce("customer_id", "party_key").alias("_owner")).agg(F.sum("value_amount").alias("_value"))
-
-
-def _answers(decisions: DataFrame) -> DataFrame:
-    """What people have answered, by question: ``same:`` with the records named, or ``different``."""
-    active = decisions.where("undone_at IS NULL AND review_id IS NOT NULL")
-    same = F.sort_array(F.flatten(F.collect_list(F.when(F.col("kind") == TOGETHER, F.col("right_keys")))))
-    return active.groupBy("review_id").agg(
-        F.when(F.size(same) > 0, F.concat(F.lit(f"{SAME}:"), F.array_join(same, ","))).otherwise(DIFFERENT).alias("decision"),
-        F.max_by("decided_by", "decided_at").alias("decided_by"),
-        F.max("decided_at").alias("decided_at"),
-    )

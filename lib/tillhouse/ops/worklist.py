@@ -196,10 +196,10 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*COLUMNS, *CONTEXT])
-        writer.writerows([[_harmless(value) for value in row] for row in rows])
+        writer.writerows([[harmless(value) for value in row] for row in rows])
 
 
-def _harmless(value: Any) -> Any:  # noqa: ANN401 - a cell of any type
+def harmless(value: Any) -> Any:  # noqa: ANN401 - a cell of any type
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"
     return value
