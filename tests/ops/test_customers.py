@@ -15,12 +15,14 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import DataType
 
 from tillhouse import cli
-from tillhouse.config import load_config
+from tillhouse.config import load_config, read_model
+from tillhouse.identity import review
 from tillhouse.identity.compare import COMPARISONS
 from tillhouse.identity.model import load_model
 from tillhouse.identity.records import comparable
+from tillhouse.identity.rules import IdentityRules
 from tillhouse.keys import token
-from tillhouse.ops import customers
+from tillhouse.ops import customers, identity_decisions
 from tillhouse.ops.lease import Lease
 from tillhouse.store import Store
 from tillhouse.tables import Table, gold, ops, silver, vault
@@ -31,7 +33,7 @@ FILLED: dict[str, object] = {
     "string": "x", "boolean": False, "int": 0, "bigint": 0, "date": date(2025, 3, 1), "timestamp": LONG_AGO,
 }  # fmt: skip
 TABLES = (
-    ops.RUN_STEP, silver.PARTY, silver.PARTY_CUSTOMER, silver.PARTY_LINK, silver.IDENTITY_DECISION, silver.IDENTITY_REVIEW,
+    ops.RUN_STEP, silver.PARTY, silver.PARTY_CUSTOMER, silver.PARTY_LINK, silver.PARTY_WITHOUT_CUSTOMER, silver.IDENTITY_DECISION, silver.IDENTITY_REVIEW,
     silver.RECEIPT, vault.IDENTITY_RECORD, vault.CUSTOMER, gold.FCT_RECEIPT,
 )  # fmt: skip
 OF = {  # record: customer
@@ -82,7 +84,7 @@ def store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
             "postal_code": code, "birth_date": date.fromisoformat(born) if born else None, "city": "München",
             "emails": [email] if email else None, "phones": [phone] if phone else None,
         }  # fmt: skip
-        compared.append(comparable(known, model.frequencies, date(2025, 6, 1)))
+        compared.append(comparable(known, model.frequencies, date(2025, 6, 1)) | {"birth_date": known["birth_date"]})
         parties.append(
             {"party_key": party, "source": party[5:], "party_type": "person", "is_complete": True,
              "email_tokens": [token("email", email, key)] if email else None,
@@ -117,7 +119,12 @@ def store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
         store, gold.FCT_RECEIPT, {"customer_id": "cust-anna", "currency": "EUR", "revenue_amount": Decimal("12.50")},
         {"customer_id": "cust-bert", "currency": "EUR", "revenue_amount": Decimal("99.00")},
     )  # fmt: skip
-    fill(store, silver.RECEIPT, {"receipt_key": "receipt-1", "party_key": "anna-card"}, {"receipt_key": "receipt-2"})
+    fill(
+        store,
+        silver.RECEIPT,
+        {"receipt_key": "receipt-1", "party_key": "anna-card", "gross_amount": Decimal("12.50")},
+        {"receipt_key": "receipt-2"},
+    )
     asked = {"party_key": "anna-crm", "reason": "possible", "status": "open", "owner": "data-steward", "due_at": LONG_AGO}
     later = datetime(2125, 1, 1, tzinfo=UTC)
     fill(
@@ -125,8 +132,8 @@ def store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
         silver.IDENTITY_REVIEW,
         {**asked, "review_id": "question-1", "party_keys": ["anna-crm", "bert-crm", "carl-crm"], "value_amount": Decimal(5),
          "evidence": evidence("bert-crm", "carl-crm")},
-        {**asked, "review_id": "question-2", "party_keys": ["anna-shop", "carl-crm"], "value_amount": Decimal(50), "due_at": later,
-         "evidence": evidence("carl-crm", name="=1+1"), "party_key": "anna-shop"},
+        {**asked, "review_id": "question-2", "party_keys": ["anna-shop", "carl-crm"], "value_amount": Decimal(50),
+         "due_at": later, "evidence": evidence("carl-crm", name="=1+1"), "party_key": "anna-shop"},
         {**asked, "review_id": "question-3", "party_keys": ["anna-shop", "bert-shop"], "status": "gone",
          "evidence": evidence("bert-shop")},
     )  # fmt: skip
@@ -175,9 +182,7 @@ def _clean(store: Store) -> Iterator[None]:
     """Decisions of a test are gone after it."""
     yield
     store.remove(silver.IDENTITY_DECISION, "true")
-    from tillhouse.ops.identity_decisions import mark_questions  # noqa: PLC0415
-
-    mark_questions(store)
+    identity_decisions.mark_questions(store)
 
 
 def decided(store: Store) -> list[tuple[object, ...]]:
@@ -383,3 +388,16 @@ def test_the_overview_counts_records_customers_and_questions(store: Store) -> No
     assert customers.overview(store) == {"contact_records": 5, "customers": 3, "links": 1, "open_questions": 2}
     odds = [(row.decision, row.log_odds, row.pairs) for row in customers.odds_by_decision(store).collect()]
     assert odds == [("auto", 12.0, 1), ("review", 2.0, 1)]
+
+
+def test_a_run_asks_what_is_open_and_nothing_when_nothing_is_new(store: Store) -> None:
+    """The last of this file, for it changes the questions."""
+    rules = read_model(IdentityRules, CONF / "identity.yml")
+    assert review.write(store, rules, "run-3", LONG_AGO)
+    rows = store.read(silver.IDENTITY_REVIEW).collect()
+    assert {row.review_id for row in rows if row.status == "gone"} == {"question-1", "question-2", "question-3"}
+    [row] = [row for row in rows if row.status == "open"]
+    assert (row.party_keys, row.reason, row.value_amount) == (["anna-crm", "bert-shop"], "possible", Decimal("12.50"))
+    masked = json.loads(row.evidence)["masked"]
+    assert (masked["name"], masked["birth_year"], masked["emails"]) == ("A*** S***", "1980", ["a***@l***"])
+    assert not review.write(store, rules, "run-4", datetime(2025, 4, 1, tzinfo=UTC))

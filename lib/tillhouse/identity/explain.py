@@ -9,8 +9,8 @@ from datetime import datetime
 
 from tillhouse.identity.compare import BY_NAME, DIFFERS
 from tillhouse.identity.decide import APART, AUTO, REVIEW
+from tillhouse.identity.decisions import TOGETHER
 from tillhouse.identity.model import IdentityModel
-from tillhouse.identity.review import TOGETHER
 from tillhouse.identity.rules import IdentityRules, Levels
 
 WITHOUT_DUPLICATES = "source_without_duplicates"

@@ -7,15 +7,49 @@ from datetime import datetime, timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from tillhouse.identity import vault
+from tillhouse.identity.decide import AUTO
+from tillhouse.identity.decisions import APART, TOGETHER
+from tillhouse.identity.references import UNCLEAR
+from tillhouse.identity.rules import IdentityRules
 from tillhouse.keys import surrogate_key
+from tillhouse.store import Store
+from tillhouse.tables import silver
 from tillhouse.tables.silver import IDENTITY_REVIEW
 
-TOGETHER, APART, DETACH = "together", "apart", "detach"  # kinds of decisions
 OPEN, DECIDED, GONE = "open", "decided", "gone"  # states of a question
 SAME, DIFFERENT = "same", "different"  # answers
-POSSIBLE, CONTRADICTION, BETWEEN_TWO, UNCLEAR = "possible", "contradiction", "between_two", "unclear"  # why it is asked
+POSSIBLE, CONTRADICTION, BETWEEN_TWO = "possible", "contradiction", "between_two"  # why it is asked; or UNCLEAR
 _NEW = {"owner": "STRING", "opened_at": "TIMESTAMP", "due_at": "TIMESTAMP", "escalate_to": "STRING"}
 _ASKED = ("party_key", "party_keys", "reason", "evidence", "value_amount")
+
+
+def write(store: Store, rules: IdentityRules, run_id: str, seen_at: datetime) -> bool:
+    """Bring silver.identity_review up to what is known now; returns whether that changed anything."""
+    made = store.read(silver.IDENTITY_DECISION)
+    receipts = store.read(silver.RECEIPT).where("party_key IS NOT NULL").groupBy("party_key")
+    questions = to_questions(
+        store.read(silver.PARTY_CUSTOMER).where("valid_to_run IS NULL"),
+        store.read(silver.PARTY_LINK),
+        store.read(silver.PARTY_WITHOUT_CUSTOMER),
+        decided=decided_pairs(made),
+        values=receipts.agg(F.sum("gross_amount").alias("value_amount")),
+        records=vault.records(store),
+    )
+    said = rules.review
+    return store.overwrite(
+        IDENTITY_REVIEW,
+        with_state(
+            store.keep(questions),
+            store.read(IDENTITY_REVIEW),
+            made,
+            owner=said.owner,
+            due=said.due,
+            escalate_to=said.escalate_to,
+            run_id=run_id,
+            seen_at=seen_at,
+        ),
+    )
 
 
 def decided_pairs(decisions: DataFrame) -> DataFrame:
@@ -54,7 +88,7 @@ def to_questions(
         F.array_sort(F.collect_list(_candidate()), _nearest_first).alias("_candidates"),
         F.sum("_other_value").alias("_others_value"),
         F.bool_or("_is_unclear").alias("_is_unclear"),
-        F.bool_or(F.coalesce(F.col("decision") == "auto", F.lit(False))).alias("_is_between"),
+        F.bool_or(F.coalesce(F.col("decision") == AUTO, F.lit(False))).alias("_is_between"),
         F.bool_or(F.col("contradiction").isNotNull()).alias("_contradicts"),
     )
     questions = grouped.join(shown.select(F.col("record_id").alias("record"), "masked"), on="record", how="left").join(

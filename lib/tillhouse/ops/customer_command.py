@@ -8,11 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tillhouse.config import Config, read_model
+from tillhouse.config import Config
 from tillhouse.errors import ConfigError
+from tillhouse.identity import conf as identity_conf
 from tillhouse.identity import explain as explaining
-from tillhouse.identity.model import IdentityModel, load_model
-from tillhouse.identity.rules import IdentityRules
 from tillhouse.ops import customers, identity_decisions, reviews
 from tillhouse.ops.runs import Run, new_run_id
 from tillhouse.store import Store
@@ -91,8 +90,7 @@ def run(given: argparse.Namespace, config: Config, store: Store, now: datetime, 
             page = customers.show(store, given.customer, given.clear)
             say(customers.as_json(page) if given.json else customers.as_page(page))
         case "explain":
-            rules, model = load_rules(given.conf_dir)
-            found = customers.explain(store, rules, model, given.one, given.other)
+            found = customers.explain(store, conf_of(config), given.one, given.other)
             say(customers.as_json(customers.to_plain(found)) if given.json else explaining.as_text(found))
         case "decisions":
             rows = identity_decisions.decisions(store).collect()
@@ -102,14 +100,18 @@ def run(given: argparse.Namespace, config: Config, store: Store, now: datetime, 
     return 0
 
 
-def load_rules(conf_dir: Path) -> tuple[IdentityRules, IdentityModel]:
-    """``identity.yml`` and ``identity_model.json`` of a conf folder.
+def conf_of(config: Config) -> identity_conf.Conf:
+    """What the chain decides about who is who.
 
     Raises:
-        ConfigError: a file is missing or wrong.
+        ConfigError: it says nothing of it, or a file is wrong.
     """
-    rules = read_model(IdentityRules, conf_dir / "identity.yml")
-    return rules, load_model(conf_dir / "identity_model.json", rules.compared)
+    found = identity_conf.load(config)
+    if found is None:
+        raise ConfigError(
+            f"{config.conf_dir} has no {identity_conf.RULES}, so no records are compared. Remedy: copy that of conf/"
+        )
+    return found
 
 
 def _decide(given: argparse.Namespace, job: Run) -> str:
@@ -132,8 +134,7 @@ def _find(given: argparse.Namespace, job: Run, say: Say) -> None:
     if not wanted:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in customers.IDENTIFIERS)
         raise ConfigError(f"say what to find: {options}")
-    rules = read_model(IdentityRules, given.conf_dir / "identity.yml")
-    rows = customers.find(job.store, job.config, rules.region, wanted).collect()
+    rows = customers.find(job.store, job.config, wanted).collect()
     if given.json:
         say(customers.as_json([row.asDict() for row in rows]))
         return

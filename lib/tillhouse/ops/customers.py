@@ -13,16 +13,19 @@ from pyspark.sql import functions as F
 
 from tillhouse.config import Config
 from tillhouse.errors import ConfigError
+from tillhouse.identity import vault
+from tillhouse.identity.conf import Conf
+from tillhouse.identity.decisions import TOGETHER
 from tillhouse.identity.explain import Decided, Explanation, Joint, Membership, Side, Verdict, judge, shortest_path
 from tillhouse.identity.match import score
 from tillhouse.identity.model import IdentityModel
-from tillhouse.identity.review import OPEN, TOGETHER, decided_pairs
+from tillhouse.identity.review import OPEN, decided_pairs
 from tillhouse.identity.rules import IdentityRules
 from tillhouse.keys import token
 from tillhouse.ops.upgrade import expect_lake
 from tillhouse.silver.identifiers import READINGS, one_form
 from tillhouse.store import Store
-from tillhouse.tables import gold, silver, vault
+from tillhouse.tables import gold, silver
 
 LEAST_ID = 6  # characters that are enough to name a customer, record, question or decision
 MOST_COMPARED = 2_500  # pairs of records of two customers that are compared to find the nearest two
@@ -33,6 +36,7 @@ IDENTIFIERS = {
     "card": ("card", "card_token"),
     "customer_number": ("customer_number", "customer_number_token"),
 }
+DEFAULT_REGION = "DE"
 _VALID = "valid_to_run IS NULL"
 
 
@@ -94,7 +98,7 @@ def resolve(store: Store, texts: Sequence[str]) -> list[Named]:
 def _members(store: Store) -> DataFrame:
     """Every known party with its customer, if it has one, and whether it is a contact record."""
     valid = store.read(silver.PARTY_CUSTOMER).where(_VALID).select("party_key", "customer_id")
-    contacts = store.read(vault.IDENTITY_RECORD).select(F.col("record_id").alias("party_key"), F.lit(True).alias("_is_contact"))
+    contacts = vault.records(store).select(F.col("record_id").alias("party_key"), F.lit(True).alias("_is_contact"))
     parties = store.read(silver.PARTY).select("party_key", "source")
     return parties.join(valid, on="party_key", how="full_outer").join(contacts, on="party_key", how="left")
 
@@ -132,17 +136,17 @@ def _unknown(store: Store, text: str) -> str:
     )
 
 
-def find(store: Store, config: Config, region: str, wanted: Mapping[str, str]) -> DataFrame:
+def find(store: Store, config: Config, wanted: Mapping[str, str]) -> DataFrame:
     """Parties that have one of these identifiers (name of ``IDENTIFIERS``: value), with their customers. Reads tokens only.
 
-    A phone number without prefix is read as one of each country that a source names, else of ``region``.
+    A phone number without prefix is read as one of each country that a source names, else of Germany.
 
     Raises:
         ConfigError: a value can be no such identifier.
     """
     expect_lake(store)
     key = config.token_key()
-    regions = sorted({source.phone_region for source in config.sources if source.phone_region}) or [region]
+    regions = sorted({source.phone_region for source in config.sources if source.phone_region}) or [DEFAULT_REGION]
     has_one = [_has_token(name, _tokens(store, name, value, regions, key)) for name, value in wanted.items()]
     valid = store.read(silver.PARTY_CUSTOMER).where(_VALID).select("party_key", "customer_id", "rule")
     found = store.read(silver.PARTY).where(reduce(lambda left, right: left | right, has_one))
@@ -193,7 +197,7 @@ def show(store: Store, text: str, is_clear: bool = False) -> dict[str, Any]:
         "receipts": [row.asDict() for row in revenue.orderBy("currency").collect()],
     }
     if is_clear:
-        known = store.read(vault.CUSTOMER).where(F.col("customer_id") == named.customer_id).collect()
+        known = vault.customers(store).where(F.col("customer_id") == named.customer_id).collect()
         page["clear"] = {name: value for name, value in known[0].asDict().items() if value is not None} if known else {}
     return page
 
@@ -219,7 +223,7 @@ def as_json(found: object) -> str:
     return json.dumps(found, default=str, indent=2, ensure_ascii=False)
 
 
-def explain(store: Store, rules: IdentityRules, model: IdentityModel, one: str, other: str) -> Explanation:
+def explain(store: Store, conf: Conf, one: str, other: str) -> Explanation:
     """Why two records, or the nearest two of two customers, are one customer or are not.
 
     Raises:
@@ -230,7 +234,7 @@ def explain(store: Store, rules: IdentityRules, model: IdentityModel, one: str, 
     lefts, rights = _without(left, right.record), _without(right, left.record)
     if not lefts or not rights:
         raise ConfigError(f"{left} and {right} are the same record. Remedy: name two records, see `tillhouse customer show`")
-    verdict, keys = _nearest(store, rules, model, lefts, rights)
+    verdict, keys = _nearest(store, conf.rules, conf.model, lefts, rights)
     memberships = _memberships(store, keys)
     sides = [_side(store, key, memberships) for key in keys]
     return Explanation(
@@ -262,7 +266,7 @@ def _nearest(
         raise ConfigError(
             f"these are {len(lefts) * len(rights):,} pairs of records. Remedy: name two records, see `tillhouse customer show`"
         )
-    records = store.keep(store.read(vault.IDENTITY_RECORD).where(F.col("record_id").isin(*lefts, *rights)))
+    records = store.keep(vault.records(store).where(F.col("record_id").isin(*lefts, *rights)))
     pairs = store.spark.createDataFrame([(one, other) for one in lefts for other in rights], "left STRING, right STRING")
     scored = score(pairs, records, rules, model).orderBy(F.desc("log_odds"), "left", "right").limit(1).collect()
     if not scored:
@@ -318,7 +322,7 @@ def overview(store: Store) -> dict[str, int]:
     expect_lake(store)
     valid = store.read(silver.PARTY_CUSTOMER).where(_VALID)
     return {
-        "contact_records": store.read(vault.IDENTITY_RECORD).count(),
+        "contact_records": vault.records(store).count(),
         "customers": valid.select("customer_id").distinct().count(),
         "links": store.read(silver.PARTY_LINK).where("decision = 'auto'").count(),
         "open_questions": store.read(silver.IDENTITY_REVIEW).where(F.col("status") == OPEN).count(),

@@ -10,7 +10,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.errors import ConfigError
-from tillhouse.identity.review import APART, DETACH, TOGETHER, decided_pairs, with_answers
+from tillhouse.identity.decisions import APART, DETACH, TOGETHER
+from tillhouse.identity.review import decided_pairs, with_answers
 from tillhouse.ops.customers import Named, only_one, refuse_same, resolve, starts_with
 from tillhouse.ops.lease import Lease
 from tillhouse.ops.runs import Run

@@ -15,8 +15,10 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from tillhouse.errors import ConfigError
+from tillhouse.identity import vault
+from tillhouse.identity.decisions import APART, TOGETHER
 from tillhouse.identity.explain import meaning, to_odds
-from tillhouse.identity.review import APART, DIFFERENT, GONE, OPEN, SAME, TOGETHER
+from tillhouse.identity.review import DIFFERENT, GONE, OPEN, SAME
 from tillhouse.ops.customers import only_one, starts_with
 from tillhouse.ops.identity_decisions import Decision, add, mark_questions
 from tillhouse.ops.lease import Lease
@@ -24,7 +26,7 @@ from tillhouse.ops.runs import Run, utc_now
 from tillhouse.ops.upgrade import expect_lake
 from tillhouse.ops.worklist import harmless
 from tillhouse.store import Store
-from tillhouse.tables import silver, vault
+from tillhouse.tables import silver
 from tillhouse.tables.silver import IDENTITY_DECISION, IDENTITY_REVIEW
 
 COLUMNS = (
@@ -264,7 +266,7 @@ def _records_of_customers(store: Store, keys: Sequence[str]) -> dict[str, list[s
     valid = store.read(silver.PARTY_CUSTOMER).where("valid_to_run IS NULL").select("party_key", "customer_id")
     named = store.spark.createDataFrame([(key,) for key in set(keys)], "party_key STRING")
     of = valid.join(F.broadcast(named), on="party_key", how="left_semi").withColumnRenamed("party_key", "named")
-    contacts = valid.join(store.read(vault.IDENTITY_RECORD), on=F.col("party_key") == F.col("record_id"), how="left_semi")
+    contacts = valid.join(vault.records(store), on=F.col("party_key") == F.col("record_id"), how="left_semi")
     rows = (
         contacts.join(F.broadcast(of), on="customer_id", how="inner").where("party_key <> named").orderBy("party_key").collect()
     )
