@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame
 from tillhouse import pipeline
 from tillhouse.config import Config, load_config, read_model
 from tillhouse.errors import ConfigError, TillhouseError
+from tillhouse.identity import conf as identity_conf
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.kpi.coverage import DAY_DIMENSIONS, ask_with_coverage
 from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
@@ -202,6 +203,7 @@ def _run(given: argparse.Namespace) -> int:
     config = _config(given)
     steps = pipeline.select(given.only, given.from_step, given.to_step)
     config.token_key()
+    identity_conf.load(config)
     log_to_stderr()
     now = utc_now()
     spark = open_session()

@@ -130,12 +130,12 @@ def table_of(*rows: dict[str, object]) -> pd.DataFrame:
 
 def test_deliveries_in_any_order_end_in_the_partition_of_one_full_run(spark: SparkSession, tmp_path: Path, conf: Conf) -> None:
     """Ten deliveries with new, changed and deleted records: each state is compared by itself, only what is touched."""
-    every = people(60)
+    every = people(40)
     every = every[[name for name in vault.PARTY.column_names if name in every.columns]]
     lot = random.Random(3)
     states = []
     known: set[int] = set()
-    for _ in range(4):
+    for _ in range(3):
         known |= set(lot.sample(range(len(every)), len(every) // 3))
         known -= set(lot.sample(sorted(known), 4))
         state = every.iloc[sorted(known)].copy()
@@ -161,3 +161,85 @@ def test_deliveries_in_any_order_end_in_the_partition_of_one_full_run(spark: Spa
     ]
     assert links[0] == links[1]
     assert len(links[0]) > 20
+
+
+def test_receipts_find_their_customer_by_any_identifier_or_are_unclear(spark: SparkSession, tmp_path: Path, conf: Conf) -> None:
+    """And what people decide about contacts and cards holds, and leaves nothing behind when it is taken back."""
+    lake = Lake.make(spark, tmp_path, conf)
+    edeltraud = person("crm 1", card_number="4006381333931", emails=["edel@web.de"])
+    karl = person("crm 2", given_name="Karl", family_name="Öztürk", birth_date=date(1990, 1, 2), street="Ring 9", city="Graz",
+                  postal_code="8010", country="AT", phones=["+436641234567"], emails=["karl@gmx.at"])  # fmt: skip
+    moved = person("shop 1", emails=["edel@web.de"], street="Parkgasse 1", postal_code="1010", city="Wien", country="AT")
+    references = [
+        card("4006381333931"),
+        {"party_key": "desk 1", "source": "desk", "emails": ["karl@gmx.at"]},
+        {"party_key": "desk 2", "source": "desk", "emails": ["karl@gmx.at", "edel@web.de"]},
+        card("5012345678900"),
+        card("5012345678900", source="kiosk"),
+        card("9780201379624"),
+    ]
+    lake.deliver(table_of(edeltraud, karl, moved), references)
+    lake.run()
+    first = lake.customers
+    assert lake.partition == {
+        frozenset({"crm 1", "shop 1", "till card 4006381333931"}),
+        frozenset({"crm 2", "desk 1"}),
+        frozenset({"till card 5012345678900", "kiosk card 5012345678900"}),
+        frozenset({"till card 9780201379624"}),
+    }
+    without = lake.store.read(silver.PARTY_WITHOUT_CUSTOMER).collect()
+    assert [(row["party_key"], row["reason"], row["candidates"]) for row in without] == [("desk 2", "unclear", ["crm 1", "crm 2"])]
+
+    lake.decide("together", ["till card 9780201379624"], ["crm 2", "desk 1"], at=1)
+    lake.decide("apart", ["crm 1", "till card 4006381333931"], ["shop 1"], at=1)
+    lake.decide("together", ["desk 2"], ["crm 1"], at=1)
+    lake.run()
+    decided = lake.partition
+    assert decided == {
+        frozenset({"crm 1", "till card 4006381333931", "desk 2"}),
+        frozenset({"shop 1"}),
+        frozenset({"crm 2", "desk 1", "till card 9780201379624"}),
+        frozenset({"till card 5012345678900", "kiosk card 5012345678900"}),
+    }
+    assert lake.customers["crm 2"] == first["crm 2"], "the older of two customers keeps its id"
+    assert lake.store.read(silver.PARTY_WITHOUT_CUSTOMER).isEmpty()
+    lake.run(is_full=True)
+    assert lake.partition == decided, "a decision outlives a rebuild"
+
+    lake.decide("together", ["till card 9780201379624"], ["crm 2", "desk 1"], at=1, undone=True)
+    lake.decide("apart", ["crm 1", "till card 4006381333931"], ["shop 1"], at=1, undone=True)
+    lake.decide("together", ["desk 2"], ["crm 1"], at=1, undone=True)
+    lake.run()
+    assert lake.customers == first, "what was taken back leaves nothing behind, not even another id"
+    customer = {row["customer_id"]: row for row in lake.store.read(vault.CUSTOMER).collect()}
+    assert set(customer) == {first["crm 1"], first["crm 2"]}
+    assert customer[first["crm 1"]]["emails"] == ["edel@web.de"]
+
+
+def test_a_card_with_more_receipts_a_day_than_a_household_is_a_tills(spark: SparkSession, tmp_path: Path, conf: Conf) -> None:
+    lake = Lake.make(spark, tmp_path, conf)
+    assert conf.rules.staff_card_receipts == 20
+    lake.deliver(table_of(person("crm 1", card_number="4006381333931")), [card("4006381333931"), card("5012345678900")])
+
+    def receipts(name: str, count: int) -> list[dict[str, object]]:
+        same = {name: False for name in ("is_day_total",)}
+        needed = {field.name: "x" for field in silver.RECEIPT.struct if not field.nullable and field.dataType.typeName() == "string"}
+        return [
+            needed | same | {"receipt_key": f"{name} {number}", "party_key": name, "business_date": date(2025, 1, 6), "_month":
+            "2025-01", "line_count": 1}
+            for number in range(count)
+        ]  # fmt: skip
+
+    household = receipts("till card 5012345678900", 20)
+    lake.put(silver.RECEIPT, [*household, *receipts("till card 4006381333931", 20)])
+    lake.run()
+    assert lake.partition == {frozenset({"crm 1", "till card 4006381333931"}), frozenset({"till card 5012345678900"})}
+    lake.put(silver.RECEIPT, [*household, *receipts("till card 4006381333931", 21)])
+    lake.run()
+    assert lake.partition == {frozenset({"crm 1"}), frozenset({"till card 5012345678900"})}
+    assert [(row["party_key"], row["reason"]) for row in lake.store.read(silver.PARTY_WITHOUT_CUSTOMER).collect()] == [
+        ("till card 4006381333931", "staff_card")
+    ]
+    lake.put(silver.RECEIPT, [*household, *receipts("till card 4006381333931", 20)])
+    lake.run()
+    assert lake.partition == {frozenset({"crm 1", "till card 4006381333931"}), frozenset({"till card 5012345678900"})}

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tillhouse.config import Config, read_model
+from tillhouse.errors import ConfigError
 from tillhouse.identity.model import IdentityModel, load_model
 from tillhouse.identity.rules import IdentityRules
 
@@ -28,7 +29,13 @@ def load(config: Config) -> Conf | None:
         ConfigError: one of the files is wrong, or the model is missing.
     """
     path = config.conf_dir / RULES
-    return _load(path) if path.exists() else None
+    if not path.exists():
+        return None
+    found = _load(path)
+    faults = found.rules.survivorship.unknown_sources(source.name for source in config.sources)
+    if faults:
+        raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults))
+    return found
 
 
 @lru_cache(4)  # several steps of a run ask for it, and reading it takes longer than they do

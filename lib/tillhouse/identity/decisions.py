@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from tillhouse.identity.match import Decided, Pair
+from tillhouse.identity.references import IDENTIFIERS
 
 TOGETHER, APART, DETACH = "together", "apart", "detach"
+ALONE = "alone"  # before the key of a party that is kept apart from those with its identifiers
 
 
 def read(decisions: DataFrame) -> Decided:
@@ -29,6 +32,40 @@ def to_decided(rows: Iterable[Row]) -> Decided:
             last |= dict.fromkeys(pairs, row["kind"])
     of_kind = {kind: tuple(sorted(pair for pair, found in last.items() if found == kind)) for kind in (TOGETHER, APART)}
     return Decided(of_kind[TOGETHER], of_kind[APART], tuple(sorted(undone - last.keys())))
+
+
+def regroup(decided: Decided, group_of: Mapping[str, str | None], references: Collection[str]) -> Regrouped:
+    """What decisions about parties that are only named by others do to the groups that identifiers have made.
+
+    ``group_of``: the group of each party that is decided about, None for one that is unclear; ``references``: which of them are
+    only named. Contacts among themselves are put together by their links, not here.
+    """
+    alone = {
+        max(pair, key=lambda key: (key in references, key)): None
+        for pair in decided.apart
+        if set(pair) & set(references) and group_of.get(pair[0]) == group_of.get(pair[1]) is not None
+    }
+    moved = {key: f"{ALONE}:{key}" for key in alone}
+    joined: dict[str, set[str]] = {}
+    for pair in decided.together:
+        if not set(pair) & set(references) or not set(pair) <= group_of.keys():
+            continue
+        of_pair = {group for key in pair if (group := moved.get(key) or group_of[key])}
+        whole = set().union(*({group, *joined.get(group, ())} for group in of_pair))
+        joined |= dict.fromkeys(whole, whole)
+        if of_pair:
+            moved |= {key: min(of_pair) for key in pair if group_of[key] is None and key not in moved}
+    first = {group: min(whole, key=lambda name: (name.split(":")[0] in IDENTIFIERS, name)) for group, whole in joined.items()}
+    renamed = {group: name for group, name in first.items() if group != name}
+    return Regrouped(renamed, {key: renamed.get(group, group) for key, group in moved.items()})
+
+
+@dataclass(frozen=True)
+class Regrouped:
+    """Groups that are another's now, and parties that are not in the group of their identifiers."""
+
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    moved: Mapping[str, str] = field(default_factory=dict)
 
 
 def detached(decisions: DataFrame) -> DataFrame:

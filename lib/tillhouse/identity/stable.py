@@ -6,20 +6,26 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 
-def assign(members: DataFrame, current: DataFrame, fixed: DataFrame) -> DataFrame:
+def assign(members: DataFrame, claims: DataFrame, fixed: DataFrame) -> DataFrame:
     """The customer of each party (party_key, customer_id).
 
-    ``members`` (party_key, group): who is together now; ``current`` (party_key, customer_id, valid_from_run): whose they were;
-    ``fixed`` (group, customer_id): groups whose customer is known, since others than these members are in it.
+    ``members`` (party_key, group): who is together now; ``claims`` (party_key, customer_id, is_former, valid_from_run): whose they
+    are, or were before somebody else's (``is_former``); ``fixed`` (group, customer_id): groups whose customer is known, since
+    others than these members are in it.
 
     An id goes to the group with most of its parties (tie: with the smallest party_key), and a group keeps the oldest of the ids
-    that it has won. A group without one gets a random id: whoever reads the result twice has to keep it.
+    that it has won: one that it has now, else one that it had before it was put together with others. A group without one gets a
+    random id: whoever reads the result twice has to keep it.
     """
     votes = (
-        members.join(current, on="party_key", how="inner")
+        members.join(claims, on="party_key", how="inner")
         .join(fixed.select("customer_id"), on="customer_id", how="left_anti")
         .groupBy("customer_id", "group")
-        .agg(F.count(F.lit(1)).alias("_parties"), F.min("party_key").alias("_first"), F.min("valid_from_run").alias("_since"))
+        .agg(
+            F.count(F.lit(1)).alias("_parties"),
+            F.min("party_key").alias("_first"),
+            F.min(F.struct("is_former", "valid_from_run")).alias("_since"),
+        )
     )
     most = Window.partitionBy("customer_id").orderBy(F.col("_parties").desc(), "_first")
     won = votes.withColumn("_rank", F.row_number().over(most)).where("_rank = 1")

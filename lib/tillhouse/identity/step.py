@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import reduce
 
@@ -41,7 +42,7 @@ class Found:
 
 @dataclass(frozen=True)
 class _State:
-    """The parties of silver and their valid customers, the contacts that were looked at, and the cards of tills."""
+    """Parties and their valid customers, contacts that were looked at, cards of tills, and parties that were decided about."""
 
     store: Store
     conf: Conf | None
@@ -51,6 +52,7 @@ class _State:
     valid: DataFrame
     cards: StaffCards
     looked: Contacts | None
+    named: Collection[str]
 
 
 def run(store: Store, conf: Conf | None, *, has_contacts: bool, run_id: str, since: Since | None) -> Found:
@@ -60,12 +62,12 @@ def run(store: Store, conf: Conf | None, *, has_contacts: bool, run_id: str, sin
     """
     cards = staff.find(store, conf.rules.staff_card_receipts if conf else None, since)
     decided = decisions.read(store.read(silver.IDENTITY_DECISION))
+    named = _named_anew(store, since)
     looked: Contacts | None = None
     if has_contacts or vault.has_records(store):
-        named = _named_anew(store, since)
         looked = contacts.look(store, conf, decided, named=named, staff=cards, is_full=since is None)
     valid = store.read(silver.PARTY_CUSTOMER).where("valid_to_run IS NULL")
-    state = _State(store, conf, has_contacts, since is None, store.read(silver.PARTY), valid, cards, looked)
+    state = _State(store, conf, has_contacts, since is None, store.read(silver.PARTY), valid, cards, looked, named)
     scope = store.keep(_references(state))
     gone = _gone(state, since)
     if looked is None and scope.isEmpty() and (gone is None or gone.isEmpty()):
@@ -73,17 +75,19 @@ def run(store: Store, conf: Conf | None, *, has_contacts: bool, run_id: str, sin
         return Found({}, cards)
 
     resolved = store.keep(_resolved(state, scope))
-    members = resolved.where("group IS NOT NULL").select("party_key", "group")
+    groups = resolved.select("party_key", "group")
+    groups = _decided_by_people(state, groups if looked is None else groups.unionByName(looked.groups), decided)
+    members = groups.where("group IS NOT NULL")
     looked_at = scope.select("party_key")
     if looked is not None:
-        members = members.unionByName(looked.groups)
         looked_at = looked_at.union(looked.looked_at)
     if gone is not None:
         looked_at = looked_at.union(gone)
     looked_at = store.keep(looked_at.distinct())
     rows = store.keep(_customers(state, members, looked_at).join(_reasons(state, resolved, decided), on="party_key", how="left"))
     written = write(store, rows, looked_at, run_id)
-    without = store.keep(resolved.where("group IS NULL").select("party_key", "reason", "candidates"))
+    placed = members.select("party_key")
+    without = store.keep(resolved.join(placed, on="party_key", how="left_anti").select("party_key", "reason", "candidates"))
     has_any = bool(store.version(silver.PARTY_WITHOUT_CUSTOMER)[1]) or not without.isEmpty()
     is_news = has_any and store.replace_where(silver.PARTY_WITHOUT_CUSTOMER, without, looked_at, "true")
     if looked is not None:
@@ -120,6 +124,11 @@ def _references(state: _State) -> DataFrame:
         held = references.tokens(state.parties.join(looked_at, on="party_key", how="left_semi")).select("kind", "token")
         alike = references.tokens(named).join(held.distinct(), on=["kind", "token"], how="left_semi").select("party_key")
         touched.append(named.join(alike, on="party_key", how="left_semi"))
+    if state.named:
+        decided = state.store.spark.createDataFrame([(key,) for key in sorted(state.named)], "party_key STRING")
+        theirs = valid.join(decided, on="party_key", how="left_semi").select("customer_id").distinct()
+        theirs = valid.join(theirs, on="customer_id", how="left_semi").select("party_key")
+        touched.append(named.join(theirs.union(decided), on="party_key", how="left_semi"))
     if state.cards.turned:
         touched.append(named.where(F.col("card_token").isin(*state.cards.turned)))
     names = reduce(DataFrame.union, (rows.select("_name") for rows in touched))
@@ -171,15 +180,47 @@ def _identifiers_of_contacts(state: _State, scope: DataFrame) -> DataFrame:
     return both.select("party_key", "kind", "token", F.coalesce("group", "_known").alias("group")).where("group IS NOT NULL")
 
 
+def _decided_by_people(state: _State, groups: DataFrame, decided: Decided) -> DataFrame:
+    """The groups after what people have decided about parties that are only named by others."""
+    keys = sorted({key for pair in (*decided.together, *decided.apart) for key in pair})
+    if not keys:
+        return groups
+    spark = state.store.spark
+    named = spark.createDataFrame([(key,) for key in keys], "party_key STRING")
+    known = state.valid.select("party_key", F.concat(F.lit(_OF_CUSTOMER), "customer_id").alias("_known"))
+    rows = (
+        state.parties.select("party_key", is_reference().alias("_is_reference"))
+        .join(F.broadcast(named), on="party_key", how="left_semi")
+        .join(groups.withColumn("_is_looked_at", F.lit(True)), on="party_key", how="left")
+        .join(known, on="party_key", how="left")
+        .select("party_key", "_is_reference", F.when(F.col("_is_looked_at"), F.col("group")).otherwise(F.col("_known")))
+        .collect()
+    )
+    only_named = {row[0] for row in rows if row[1]}
+    regrouped = decisions.regroup(decided, {row[0]: row[2] for row in rows}, only_named)
+    if regrouped.renamed:
+        renamed = spark.createDataFrame(sorted(regrouped.renamed.items()), "group STRING, _renamed STRING")
+        groups = groups.join(F.broadcast(renamed), on="group", how="left")
+        groups = groups.select("party_key", F.coalesce("_renamed", "group").alias("group"))
+    if regrouped.moved:
+        moved = spark.createDataFrame(sorted(regrouped.moved.items()), "party_key STRING, _moved STRING")
+        groups = groups.join(F.broadcast(moved), on="party_key", how="left")
+        groups = groups.select("party_key", F.coalesce("_moved", "group").alias("group"))
+    return state.store.keep(groups)
+
+
 def _customers(state: _State, members: DataFrame, looked_at: DataFrame) -> DataFrame:
     """The customer of each member of a group."""
     current = state.valid.join(looked_at, on="party_key", how="left_semi")
-    current = current.select("party_key", "customer_id", "valid_from_run")
+    current = current.select("party_key", "customer_id", F.lit(False).alias("is_former"), "valid_from_run")
+    ended = state.store.read(silver.PARTY_CUSTOMER).where("valid_to_run IS NOT NULL")
+    ended = ended.join(looked_at, on="party_key", how="left_semi").join(state.valid, on="customer_id", how="left_anti")
+    claims = current.union(ended.select("party_key", "customer_id", F.lit(True), "valid_from_run"))
     if state.is_full:
         fixed = state.store.spark.createDataFrame([], "group STRING, customer_id STRING")
     else:
         fixed = state.store.keep(_fixed(state.valid, members, current, looked_at))
-    return state.store.keep(assign(members, current, fixed))
+    return state.store.keep(assign(members, claims, fixed))
 
 
 def _fixed(valid: DataFrame, members: DataFrame, current: DataFrame, looked_at: DataFrame) -> DataFrame:
