@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -35,6 +35,11 @@ def links(spark: SparkSession, rows: list[Link]) -> DataFrame:
 def customers(spark: SparkSession, of: str) -> DataFrame:
     """``a:1 b:1 c:2``: records and their customers."""
     return spark.createDataFrame([tuple(item.split(":")) for item in of.split()], "party_key STRING, customer_id STRING")
+
+
+def _with_text(records: DataFrame) -> DataFrame:
+    """As the vault hands them over."""
+    return records.withColumn("birth_date", records.birth_date.cast("string"))
 
 
 def decisions(spark: SparkSession, *rows: tuple[str, str, str, str, int, bool]) -> DataFrame:
@@ -71,7 +76,7 @@ def ask(
         ),
         records=spark.createDataFrame(
             [tuple(row[name] for name in IDENTITY_RECORD.column_names) for row in rows], IDENTITY_RECORD.struct
-        ),
+        ).transform(_with_text),
     ).collect()
     by_record = {row.party_key: row for row in questions}
     assert len(by_record) == len(questions)
@@ -141,7 +146,7 @@ def test_the_value_is_that_of_all_customers_in_question(spark: SparkSession) -> 
 
 
 ANNA: dict[str, object] = {
-    "record_id": "a", "source": "crm", "given": "anna-maria", "family": "szczepanski", "birth_date": "1980-02-03",
+    "record_id": "a", "source": "crm", "given": "anna-maria", "family": "szczepanski", "birth_date": date(1980, 2, 3),
     "postal_code": "80331", "city": "munchen", "street": "lindenstrasse", "emails": ["anna.s@example.com"],
     "email_names": ["anna.s"], "phones": ["+498912345678"], "cards": ["2900000000017"], "customer_numbers": ["4711"],
     "company": "lindenbau",

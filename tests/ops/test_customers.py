@@ -33,7 +33,8 @@ FILLED: dict[str, object] = {
     "string": "x", "boolean": False, "int": 0, "bigint": 0, "date": date(2025, 3, 1), "timestamp": LONG_AGO,
 }  # fmt: skip
 TABLES = (
-    ops.RUN_STEP, silver.PARTY, silver.PARTY_CUSTOMER, silver.PARTY_LINK, silver.PARTY_WITHOUT_CUSTOMER, silver.IDENTITY_DECISION, silver.IDENTITY_REVIEW,
+    ops.RUN_STEP, silver.PARTY, silver.PARTY_CUSTOMER, silver.PARTY_LINK, silver.PARTY_WITHOUT_CUSTOMER,
+    silver.IDENTITY_DECISION, silver.IDENTITY_REVIEW,
     silver.RECEIPT, vault.IDENTITY_RECORD, vault.CUSTOMER, gold.FCT_RECEIPT,
 )  # fmt: skip
 OF = {  # record: customer

@@ -17,7 +17,7 @@ from tillhouse.tables.lake import tables_of
 
 # What bronze cannot tell again: what was delivered, who is who, and what people have decided.
 KEPT_SCHEMAS = ("bronze", "ops", "vault")
-KEPT = (silver.PARTY, silver.PARTY_CUSTOMER, silver.EXCEPTION)
+KEPT = (silver.PARTY, silver.PARTY_CUSTOMER, silver.IDENTITY_DECISION, silver.IDENTITY_REVIEW, silver.EXCEPTION)
 
 
 @dataclass(frozen=True)
