@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from demo_chain.check import Comparison, compare
+from demo_chain.check import Comparison, compare, identities
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -16,8 +16,9 @@ def main() -> int:
     """Print the table of ``scripts/check_demo``."""
     parser = argparse.ArgumentParser(prog="scripts/check_demo", description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "demo", help="folder with lake/ and truth/ (demo)")
-    compared = compare(parser.parse_args().out.resolve())
-    sys.stdout.write(as_text(compared) + "\n")
+    out = parser.parse_args().out.resolve()
+    compared = compare(out)
+    sys.stdout.write(f"{as_text(compared)}\n{identities(out)}\n")
     return 0 if all(part.ok for part in compared) else 1
 
 

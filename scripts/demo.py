@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 from check_demo import as_text
 from deltalake import DeltaTable
-from demo_chain.check import compare
+from demo_chain.check import compare, identities
 from make_demo_exports import make_exports
 
 from tillhouse.session import JVM_OPTIONS
@@ -156,6 +156,7 @@ def differs_from_truth(out: Path) -> bool:
     """Compare the whole chain with its purchases and with every planted document."""
     compared = compare(out)
     say(as_text(compared))
+    say(identities(out))
     return not all(part.ok for part in compared)
 
 

@@ -229,9 +229,10 @@ named in `conf/products.yml` counts 1, whatever its quantity.
 in baskets too. `lines_share` says which share of the revenue was delivered with its lines, so nobody takes a missing
 detail for a zero.
 
-**Customers.** A receipt is *identified* when it names a loyalty card, else *anonymous*. Anonymous receipts count in all
-figures of a branch and in none of customers. `new_customers` are those whose first purchase in the whole chain is among
-the receipts asked for. *Unclear* (identifiers of two customers) does not occur while the card is the only identifier.
+**Customers.** A receipt is *identified* when it names one customer by a loyalty card, *unclear* when that card is of several
+customers (`silver.identity_review` asks whose), else *anonymous*; so is a receipt with a till's own card, and one that a person
+has detached. Anonymous and unclear receipts count in all figures of a branch and in none of customers. `new_customers` are those
+whose first purchase in the whole chain is among the receipts asked for.
 
 **VAT.** `revenue_excl_tax` is given only where every revenue line says its net amount; else it is NULL, not an
 estimate.
@@ -299,6 +300,18 @@ READING_RULES = {
 }
 _WARN_OR_STOP = "warning (`warn`) or error (`stop`)"
 OTHER_RULES = {
+    "customer_unclear": (
+        "warning",
+        "party",
+        "Card, number, e-mail or phone of a receipt or record are those of several customers.",
+    ),
+    "staff_card": ("warning", "card", "A card has more receipts on a day than `staff_card_receipts` in conf/identity.yml."),
+    "value_shared": (
+        "warning",
+        "identifier",
+        "Records of more names than `shared_values` allows have the same card, phone or e-mail.",
+    ),
+    "block_refused": ("warning", "block", "More records than `block_limit` agree in a rule of blocking, split as it is."),
     "file_rejected": ("error", "file", "A file as a whole cannot be read: encoding, header, a mandatory column, an open quote."),
     "file_unmatched": ("error", "file", "The path of a file matches the `file_pattern` of no source."),
     "file_share_rejected": (_WARN_OR_STOP, "file", "More records of a file are kept out than `quality.rejected` allows."),

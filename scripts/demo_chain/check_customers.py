@@ -5,6 +5,7 @@ from __future__ import annotations
 TABLES = (
     "silver.party", "silver.consent", "silver.record_version", "silver.campaign", "silver.campaign_contact", "silver.coupon",
     "silver.coupon_redemption", "silver.ticket", "silver.open_item", "silver.warranty", "vault.party",
+    "silver.party_customer",
 )  # fmt: skip
 # Whom a record names, as it was delivered.
 _NAMED = """(
@@ -102,3 +103,22 @@ OF_CUSTOMERS = {
     ),
     **{f"records: {entity}": _records(entity) for entity in _COLUMNS},
 }
+
+# Contacts; pairs of them of one person; of one customer; both; of one customer and household.
+IDENTITIES = """
+    WITH contact AS (
+        SELECT person_id, household_id, customer_id
+        FROM parties
+        JOIN vault_party ON vault_party.source = parties.source AND contact_id = source_id
+        JOIN party_customer USING (party_key)
+        WHERE status = 'current' AND valid_to_run IS NULL
+    ), grouped AS (
+        SELECT grouping(person_id) AS p, grouping(customer_id) AS c, grouping(household_id) AS h, count(*) AS n
+        FROM contact
+        GROUP BY GROUPING SETS ((person_id), (customer_id), (person_id, customer_id), (customer_id, household_id))
+    )
+    SELECT (SELECT count(*) FROM contact),
+           coalesce(sum(n * (n - 1) / 2) FILTER (p = 0 AND c = 1), 0), coalesce(sum(n * (n - 1) / 2) FILTER (p = 1 AND h = 1), 0),
+           coalesce(sum(n * (n - 1) / 2) FILTER (p = 0 AND c = 0), 0), coalesce(sum(n * (n - 1) / 2) FILTER (h = 0), 0)
+    FROM grouped
+"""

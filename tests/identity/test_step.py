@@ -188,7 +188,9 @@ def test_receipts_find_their_customer_by_any_identifier_or_are_unclear(spark: Sp
         frozenset({"till card 9780201379624"}),
     }
     without = lake.store.read(silver.PARTY_WITHOUT_CUSTOMER).collect()
-    assert [(row["party_key"], row["reason"], row["candidates"]) for row in without] == [("desk 2", "unclear", ["crm 1", "crm 2"])]
+    assert [(row["party_key"], row["reason"], row["candidates"]) for row in without] == [
+        ("desk 2", "unclear", ["crm 1", "crm 2"])
+    ]
 
     lake.decide("together", ["till card 9780201379624"], ["crm 2", "desk 1"], at=1)
     lake.decide("apart", ["crm 1", "till card 4006381333931"], ["shop 1"], at=1)
@@ -222,13 +224,14 @@ def test_a_card_with_more_receipts_a_day_than_a_household_is_a_tills(spark: Spar
     lake.deliver(table_of(person("crm 1", card_number="4006381333931")), [card("4006381333931"), card("5012345678900")])
 
     def receipts(name: str, count: int) -> list[dict[str, object]]:
-        same = {name: False for name in ("is_day_total",)}
-        needed = {field.name: "x" for field in silver.RECEIPT.struct if not field.nullable and field.dataType.typeName() == "string"}
-        return [
-            needed | same | {"receipt_key": f"{name} {number}", "party_key": name, "business_date": date(2025, 1, 6), "_month":
-            "2025-01", "line_count": 1}
-            for number in range(count)
-        ]  # fmt: skip
+        something = {"string": "x", "boolean": False, "integer": 1, "long": 1}
+        needed = {
+            field.name: something[field.dataType.typeName()]
+            for field in silver.RECEIPT.struct
+            if not field.nullable and field.dataType.typeName() in something
+        }
+        named = {"party_key": name, "business_date": date(2025, 1, 6), "_month": "2025-01"}
+        return [needed | named | {"receipt_key": f"{name} {number}"} for number in range(count)]
 
     household = receipts("till card 5012345678900", 20)
     lake.put(silver.RECEIPT, [*household, *receipts("till card 4006381333931", 20)])

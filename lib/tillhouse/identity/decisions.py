@@ -34,11 +34,14 @@ def to_decided(rows: Iterable[Row]) -> Decided:
     return Decided(of_kind[TOGETHER], of_kind[APART], tuple(sorted(undone - last.keys())))
 
 
-def regroup(decided: Decided, group_of: Mapping[str, str | None], references: Collection[str]) -> Regrouped:
+def regroup(
+    decided: Decided, group_of: Mapping[str, str | None], references: Collection[str], candidates: Mapping[str, Collection[str]]
+) -> Regrouped:
     """What decisions about parties that are only named by others do to the groups that identifiers have made.
 
     ``group_of``: the group of each party that is decided about, None for one that is unclear; ``references``: which of them are
-    only named. Contacts among themselves are put together by their links, not here.
+    only named; ``candidates``: parties of the customers that an unclear one may be. One that cannot be any of them but one is
+    that one's. Contacts among themselves are put together by their links, not here.
     """
     alone = {
         max(pair, key=lambda key: (key in references, key)): None
@@ -46,6 +49,11 @@ def regroup(decided: Decided, group_of: Mapping[str, str | None], references: Co
         if set(pair) & set(references) and group_of.get(pair[0]) == group_of.get(pair[1]) is not None
     }
     moved = {key: f"{ALONE}:{key}" for key in alone}
+    for key, named in candidates.items():
+        denied = {group_of.get(other) for pair in decided.apart if key in pair for other in pair if other != key}
+        left = sorted({group for other in named if (group := group_of.get(other)) is not None} - denied)
+        if denied and len(left) <= 1:
+            moved[key] = left[0] if left else f"{ALONE}:{key}"
     joined: dict[str, set[str]] = {}
     for pair in decided.together:
         if not set(pair) & set(references) or not set(pair) <= group_of.keys():

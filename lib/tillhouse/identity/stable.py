@@ -9,9 +9,9 @@ from pyspark.sql import functions as F
 def assign(members: DataFrame, claims: DataFrame, fixed: DataFrame) -> DataFrame:
     """The customer of each party (party_key, customer_id).
 
-    ``members`` (party_key, group): who is together now; ``claims`` (party_key, customer_id, is_former, valid_from_run): whose they
-    are, or were before somebody else's (``is_former``); ``fixed`` (group, customer_id): groups whose customer is known, since
-    others than these members are in it.
+    ``members`` (party_key, group): who is together now; ``claims`` (party_key, customer_id, is_former, valid_from_run): whose
+    they are, or were before they were somebody else's (``is_former``); ``fixed`` (group, customer_id): groups whose customer is
+    known, since others than these members are in it.
 
     An id goes to the group with most of its parties (tie: with the smallest party_key), and a group keeps the oldest of the ids
     that it has won: one that it has now, else one that it had before it was put together with others. A group without one gets a

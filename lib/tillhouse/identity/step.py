@@ -76,7 +76,7 @@ def run(store: Store, conf: Conf | None, *, has_contacts: bool, run_id: str, sin
 
     resolved = store.keep(_resolved(state, scope))
     groups = resolved.select("party_key", "group")
-    groups = _decided_by_people(state, groups if looked is None else groups.unionByName(looked.groups), decided)
+    groups = _decided_by_people(state, groups if looked is None else groups.unionByName(looked.groups), decided, resolved)
     members = groups.where("group IS NOT NULL")
     looked_at = scope.select("party_key")
     if looked is not None:
@@ -180,11 +180,14 @@ def _identifiers_of_contacts(state: _State, scope: DataFrame) -> DataFrame:
     return both.select("party_key", "kind", "token", F.coalesce("group", "_known").alias("group")).where("group IS NOT NULL")
 
 
-def _decided_by_people(state: _State, groups: DataFrame, decided: Decided) -> DataFrame:
+def _decided_by_people(state: _State, groups: DataFrame, decided: Decided, resolved: DataFrame) -> DataFrame:
     """The groups after what people have decided about parties that are only named by others."""
-    keys = sorted({key for pair in (*decided.together, *decided.apart) for key in pair})
-    if not keys:
+    about = {key for pair in (*decided.together, *decided.apart) for key in pair}
+    if not about:
         return groups
+    unclear = resolved.where(F.col("reason") == UNCLEAR).select("party_key", "candidates").collect()
+    asked = {row["party_key"]: row["candidates"] for row in unclear if row["party_key"] in about}
+    keys = sorted(about.union(*asked.values()))
     spark = state.store.spark
     named = spark.createDataFrame([(key,) for key in keys], "party_key STRING")
     known = state.valid.select("party_key", F.concat(F.lit(_OF_CUSTOMER), "customer_id").alias("_known"))
@@ -197,7 +200,7 @@ def _decided_by_people(state: _State, groups: DataFrame, decided: Decided) -> Da
         .collect()
     )
     only_named = {row[0] for row in rows if row[1]}
-    regrouped = decisions.regroup(decided, {row[0]: row[2] for row in rows}, only_named)
+    regrouped = decisions.regroup(decided, {row[0]: row[2] for row in rows}, only_named, asked)
     if regrouped.renamed:
         renamed = spark.createDataFrame(sorted(regrouped.renamed.items()), "group STRING, _renamed STRING")
         groups = groups.join(F.broadcast(renamed), on="group", how="left")
