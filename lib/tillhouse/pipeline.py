@@ -18,7 +18,7 @@ from tillhouse.gold import step as gold_step
 from tillhouse.identity import conf as identity_conf
 from tillhouse.identity import step as identity_step
 from tillhouse.kpi import branch_day, metrics
-from tillhouse.ops import audit, deliveries, gate
+from tillhouse.ops import audit, deliveries, gate, rotate
 from tillhouse.ops import identity as identity_run
 from tillhouse.ops.lease import Lease
 from tillhouse.ops.runs import Run, StepResult, record_steps, tell, utc_now
@@ -86,6 +86,7 @@ STEPS = (
             "rules": (rules.RECEIPT_RULES, rules.BRANCH_RULES, lines.RULES_VERSION, records.RULES_VERSION),
             "products.yml": run.config.products.of_master_data,
             DUTIES: run.config.exceptions,
+            rotate.KEY: rotate.check_of(run.config.token_key()),
             **{f"source {source.name}": source.without_policy for source in run.config.sources},
         },
         run=lambda run, since: silver_step.run(
@@ -192,6 +193,7 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
     _refuse_used_run_id(run, steps)
     results: list[StepResult] = []
     measured: list[tuple[str, audit.Measured]] = []
+    rotate.refuse_other_key(store, config)
     marks = _watermarks(run)
     set_back = _forget_set_back(run, marks)
     kept = dict(marks)
@@ -214,6 +216,8 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
                     measured += [(step.name, item) for item in found]
                     if now and all(item.ok for item in found):  # what does not add up is worked on again by the next run
                         marks[step.name] = now | _made(run, step)
+                        if identity_run.run is step.run:
+                            marks.pop(rotate.STEP, None)
                         if since is None:  # the day's work is little: all its marks are kept at the end, in one commit
                             _keep_watermarks(run, marks)
                             kept = dict(marks)
@@ -265,7 +269,7 @@ def _state(run: Run, step: Step) -> dict[str, Mark]:
     """What the step depends on as it is now: Delta id and version of each table that it reads, and each part of conf."""
     tables = {table.full_name: (*run.store.version(table), "") for table in step.reads(run.config)}
     parts = {
-        f"{PART}{name}": ("", 0, str(part or "") if name == AS_OF else fingerprint(part))
+        f"{PART}{name}": ("", 0, str(part or "") if name in (AS_OF, rotate.KEY) else fingerprint(part))
         for name, part in step.depends_on(run).items()
     }
     return tables | parts
@@ -349,10 +353,11 @@ def _watermarks(run: Run) -> dict[str, dict[str, Mark]]:
 
 
 def _keep_watermarks(run: Run, marks: Mapping[str, Mapping[str, Mark]]) -> None:
+    targets = {step.name: step.writes(run.config)[-1].full_name for step in STEPS}
     rows = [
-        (step.name, step.writes(run.config)[-1].full_name, upstream, *mark)
-        for step in STEPS
-        for upstream, mark in marks.get(step.name, {}).items()
+        (step, targets.get(step, upstream), upstream, *mark)
+        for step, of_step in marks.items()
+        for upstream, mark in of_step.items()
     ]
     run.store.overwrite(ops.WATERMARK, run.store.spark.createDataFrame(rows, ops.WATERMARK.struct))
 

@@ -174,7 +174,11 @@ class Store:
 
     def read_before(self, table: Table, since: Since) -> DataFrame:
         """The table as it was then; it can be read as long as its changes since then can."""
-        return self.spark.read.format("delta").option("versionAsOf", since.version(table)).load(self.path(table))
+        return self.read_version(table, since.version(table))
+
+    def read_version(self, table: Table, version: int) -> DataFrame:
+        """The table as it was in a version, as long as time travel reaches it."""
+        return self.spark.read.format("delta").option("versionAsOf", version).load(self.path(table))
 
     def version(self, table: Table) -> tuple[str, int]:
         """Delta id and newest version of a table, from the log alone."""

@@ -170,7 +170,7 @@ def test_receipts_find_their_customer_by_any_identifier_or_are_unclear(spark: Sp
     karl = person("crm 2", given_name="Karl", family_name="Öztürk", birth_date=date(1990, 1, 2), street="Ring 9", city="Graz",
                   postal_code="8010", country="AT", phones=["+436641234567"], emails=["karl@gmx.at"])  # fmt: skip
     moved = person("shop 1", emails=["edel@web.de"], street="Parkgasse 1", postal_code="1010", city="Wien", country="AT")
-    references = [
+    references: list[dict[str, object]] = [
         card("4006381333931"),
         {"party_key": "desk 1", "source": "desk", "emails": ["karl@gmx.at"]},
         {"party_key": "desk 2", "source": "desk", "emails": ["karl@gmx.at", "edel@web.de"]},

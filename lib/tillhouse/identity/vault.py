@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from tillhouse.identity import normalise
 from tillhouse.identity.conf import Conf
 from tillhouse.identity.match import normalise as to_comparable
-from tillhouse.keys import content_hash
+from tillhouse.keys import as_one_text, content_hash
 from tillhouse.store import Store
 from tillhouse.tables import silver, vault
 from tillhouse.tables.entities import CONSENT
@@ -85,6 +85,28 @@ def card_numbers(store: Store, card_tokens: DataFrame, check_digit: str | None) 
     rows = store.read(vault.PARTY).join(of_cards, on="party_key", how="left_semi").select("card_number").distinct().collect()
     found = {normalise.card_number(row["card_number"], check_digit) for row in rows}
     return sorted(number for number in found if number)
+
+
+_NAMED_BY = ("card_number", "customer_number", "emails", "phones")
+
+
+def renamed(store: Store, version: int) -> DataFrame:
+    """Parties (party_key, _new_key) that have another key than in that version.
+
+    It is the same party that has the same id in the same source, or, where it has none, the same identifiers.
+    """
+    old, new = store.read_version(vault.PARTY, version), store.read(vault.PARTY)
+    natural = F.when(F.col("contact_id").isNotNull(), as_one_text("source", "contact_id")).otherwise(
+        as_one_text("source", F.lit(None).cast("string"), *(_as_text(name, dict(new.dtypes)[name]) for name in _NAMED_BY))
+    )
+    before = old.select("party_key", natural.alias("_natural"))
+    after = new.select(F.col("party_key").alias("_new_key"), natural.alias("_natural"))
+    both = before.join(after, on="_natural", how="inner").where("party_key <> _new_key")
+    return both.groupBy("party_key").agg(F.min("_new_key").alias("_new_key"))
+
+
+def _as_text(name: str, kind: str) -> Column:
+    return F.array_join(F.array_sort(name), " ") if kind.startswith("array") else F.col(name)
 
 
 def write(store: Store, customers: DataFrame, fields: DataFrame, touched: DataFrame) -> None:

@@ -8,9 +8,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.identity import conf as identity_conf
-from tillhouse.identity import review, step
+from tillhouse.identity import review, rotation, step
 from tillhouse.identity.references import STAFF_CARD, UNCLEAR
-from tillhouse.ops.runs import Run
+from tillhouse.ops import rotate
+from tillhouse.ops.runs import Run, tell
 from tillhouse.silver import exceptions
 from tillhouse.silver.exceptions import Judged
 from tillhouse.sources.entities import CONTACT
@@ -25,6 +26,9 @@ def run(run: Run, since: Since | None) -> Mapping[str, int]:
     """Find out who is who, and tell what is unclear about it."""
     store, conf = run.store, identity_conf.load(run.config)
     has_contacts = CONTACT in run.config.entities
+    old_keys = rotate.pending(store) if since is None else None
+    if old_keys is not None:
+        tell("parties have other keys", parties=rotation.carry_over(store, old_keys))
     found = step.run(store, conf, has_contacts=has_contacts, run_id=run.run_id, since=since)
     judged = _judged(store, found)
     if judged:
