@@ -156,7 +156,7 @@ def differs_from_truth(out: Path) -> bool:
     """Compare the whole chain with its purchases and with every planted document."""
     compared = compare(out)
     say(as_text(compared))
-    say(identities(out))
+    say(str(identities(out)))
     return not all(part.ok for part in compared)
 
 

@@ -39,11 +39,12 @@ class Comparison:
 
 # Rows of the truth and rows of the lake, which must be the same.
 FIGURES = {
-    "branch and day: revenue, returns, receipts, baskets, identified, excluded": (
+    "branch and day: revenue, returns, receipts, baskets, with a card, excluded": (
         """SELECT branch_id, business_date::DATE, revenue::DECIMAL(18,2), return_amount::DECIMAL(18,2), receipts::BIGINT,
                   baskets::BIGINT, identified_revenue::DECIMAL(18,2), excluded_amount::DECIMAL(18,2)
            FROM expected_branch_day""",
-        """SELECT branch_id, business_date, revenue, return_amount, receipts, baskets, identified_revenue, excluded_amount
+        """SELECT branch_id, business_date, revenue, return_amount, receipts, baskets, identified_revenue + unclear_amount,
+                  excluded_amount
            FROM kpi_branch_day WHERE revenue IS NOT NULL""",
     ),
     "payments by branch and tender": (
@@ -131,14 +132,35 @@ def compare(out: Path) -> list[Comparison]:
     return [*figures, *planted, _region(con)]
 
 
-def identities(out: Path) -> str:
+@dataclass(frozen=True)
+class Identities:
+    """Pairs of contacts: of one person in truth (``true``), of one customer (``made``), both (``right``)."""
+
+    contacts: int
+    true: int
+    made: int
+    right: int
+    of_household: int
+
+    @property
+    def recall(self) -> float:
+        return self.right / max(self.true, 1)
+
+    @property
+    def precision(self) -> float:
+        return self.right / max(self.made, 1)
+
+    def __str__(self) -> str:
+        return (
+            f"who is who, of {self.contacts:,} contacts: {self.true:,} pairs are of one person, {self.right:,} of them found "
+            f"(recall {self.recall:.3f}); {self.made:,} made (precision {self.precision:.4f}), "
+            f"{self.of_household - self.right:,} of them of two persons of one household"
+        )
+
+
+def identities(out: Path) -> Identities:
     """How well it was found out who is who, by the person that each contact truly is."""
-    contacts, true, made, right, of_household = map(int, _open(out).execute(IDENTITIES).fetchall()[0])
-    return (
-        f"who is who, of {contacts:,} contacts: {true:,} pairs are of one person, {right:,} of them found "
-        f"(recall {right / max(true, 1):.3f}); {made:,} made (precision {right / max(made, 1):.4f}), "
-        f"{of_household - right:,} of them of two persons of one household"
-    )
+    return Identities(*map(int, _open(out).execute(IDENTITIES).fetchall()[0]))
 
 
 def _open(out: Path) -> duckdb.DuckDBPyConnection:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from demo_chain.check import Comparison, compare
+from demo_chain.check import Comparison, compare, identities
 from make_demo_exports import make_exports
 from pyspark.sql import SparkSession
 
@@ -152,3 +152,21 @@ def test_a_lake_that_lacks_a_planted_receipt_and_a_contact_is_found_to_differ(wh
         ("contacts of loyalty scheme, CRM and shop, as they are", 1), ("which of them are persons, companies, complete", 1),
         ("planted: training", 1),
     ]  # fmt: skip
+
+
+def test_contacts_of_one_person_become_one_customer_and_those_of_a_household_do_not(whole: Chain) -> None:
+    """A card that two members share is of both: its receipts are unclear, and somebody is asked."""
+    found = identities(whole.folder)
+    assert found.contacts == sum(row["status"] == "current" for row in rows(whole.truth / "parties.csv"))
+    assert min(found.true, found.made) > 300
+    assert found.recall > 0.7
+    assert found.precision > 0.99
+    assert found.of_household - found.right <= 3
+    holders: dict[str, set[str]] = {}
+    for row in rows(whole.truth / "parties.csv"):
+        if row["status"] == "current" and row["card_number"]:
+            holders.setdefault(row["card_number"], set()).add(row["person_id"])
+    shared = sum(len(persons) > 1 for persons in holders.values())
+    unclear = whole.store.read(silver.PARTY_WITHOUT_CUSTOMER).where("reason = 'unclear'").count()
+    asked = whole.store.read(silver.IDENTITY_REVIEW).where("status = 'open' AND reason = 'unclear'").count()
+    assert 0 < unclear == asked <= shared
