@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pyspark.sql import Row, SparkSession
@@ -77,7 +78,7 @@ MEMBERS, CLAIMS = (
 
 
 def assigned(
-    spark: SparkSession, members: dict[str, str], claims: list[tuple[object, ...]], fixed: dict[str, str]
+    spark: SparkSession, members: dict[str, str], claims: Sequence[tuple[object, ...]], fixed: dict[str, str]
 ) -> dict[str, str]:
     found = assign(
         spark.createDataFrame(list(members.items()), MEMBERS),
