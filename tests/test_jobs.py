@@ -27,7 +27,7 @@ from tillhouse.store import Store
 from tillhouse.tables import gold, ops, silver
 
 ROOT = Path(__file__).resolve().parent.parent
-UPKEEP = ("maintain", "upgrade", "repair")
+UPKEEP = ("maintain", "upgrade", "repair", "rotate_key")
 NO_LAKE = ("pull",)
 JOBS = sorted(path.stem for path in (ROOT / "jobs").glob("*.py"))
 

@@ -46,7 +46,7 @@ from tillhouse.tables.lake import tables_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``tillhouse``: run, pull, status, kpi, exceptions, customer, source, maintain, upgrade, repair, doctor, make-key."""
+    """``tillhouse``: run, pull, status, kpi, exceptions, customer, source, maintain, upgrade, repair, rotate-key, doctor, make-key."""
     parser = argparse.ArgumentParser(prog="tillhouse", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="bring the lake up to what lies in the landing area")
@@ -85,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_lake_arguments(commands.add_parser("maintain", help="join small files, delete what no promised version needs"))
     _add_lake_arguments(commands.add_parser("upgrade", help="bring the lake of an older release forward to this one"))
     _add_lake_arguments(commands.add_parser("repair", help="set damaged files aside that the logs of tables end in"))
+    _add_lake_arguments(commands.add_parser("rotate-key", help="prepare the lake for another secret of tokens"))
     check = commands.add_parser("doctor", help="Java, Python, jars, versions that must match, write permission, damaged logs")
     _add_lake_arguments(check)
     key = commands.add_parser("make-key", help="make a secret for tokens of personal identifiers")
@@ -279,7 +280,17 @@ def _repair(given: argparse.Namespace) -> int:
     return 0
 
 
-_UPKEEP: dict[str | None, Callable[[argparse.Namespace], int]] = {"maintain": _maintain, "upgrade": _upgrade, "repair": _repair}
+def _rotate_key(given: argparse.Namespace) -> int:
+    config = _config(given)
+    log_to_stderr()
+    parties = rotate.rotate(_open_lake(config), config)
+    _say(f"prepared for the new token key: {parties:,} parties; now start the next run, which makes everything anew under it")
+    return 0
+
+
+_UPKEEP: dict[str | None, Callable[[argparse.Namespace], int]] = {
+    "maintain": _maintain, "upgrade": _upgrade, "repair": _repair, "rotate-key": _rotate_key,
+}  # fmt: skip
 
 
 def _status(given: argparse.Namespace) -> int:

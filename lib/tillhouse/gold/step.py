@@ -164,7 +164,7 @@ def _changed_parties(store: Store, since: Since, is_alone: bool) -> DataFrame | 
         found.append(store.touched(silver.PARTY_WITHOUT_CUSTOMER, since, ["party_key"]))
     if not found:
         return None
-    parties = store.keep(reduce(DataFrame.union, found).distinct())
+    parties = store.keep(union(found).distinct())
     return None if parties.isEmpty() else parties
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from tillhouse.frames import union
 from tillhouse.identity.rules import BlockingRule
 
 SEPARATOR = "\x1f"

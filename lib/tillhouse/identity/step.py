@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.frames import union
 from tillhouse.identity import contacts, decisions, references, staff, survival, vault
 from tillhouse.identity.conf import Conf
 from tillhouse.identity.contacts import Contacts
@@ -131,7 +131,7 @@ def _references(state: _State) -> DataFrame:
         touched.append(named.join(theirs.union(decided), on="party_key", how="left_semi"))
     if state.cards.turned:
         touched.append(named.where(F.col("card_token").isin(*state.cards.turned)))
-    names = reduce(DataFrame.union, (rows.select("_name") for rows in touched))
+    names = union([rows.select("_name") for rows in touched])
     return named.join(names.distinct(), on="_name", how="left_semi")
 
 
