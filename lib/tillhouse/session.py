@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
+from py4j.java_gateway import JavaPackage, JVMView  # type: ignore[import-untyped]
 from pyspark import SparkConf
 from pyspark.sql import Column, DataFrame, SparkSession
 
@@ -44,6 +47,7 @@ def open_session(app_name: str = "tillhouse", conf: Mapping[str, str] | None = N
     depends on the session's time zone, UTC only makes what people see the same everywhere.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need this environment, not the first python3 of PATH
+    _remember_names()
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit has started the JVM and its conf holds
     settings = {
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -70,6 +74,26 @@ def open_session(app_name: str = "tillhouse", conf: Mapping[str, str] | None = N
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+
+@cache
+def _remember_names() -> None:
+    """Ask the JVM for each of its packages and classes once.
+
+    PySpark does at each use of a function, Delta for each column of a new table; and each time, the JVM first looks in all of
+    its jars for a class of that name.
+    """
+    for kind in (JVMView, JavaPackage):
+        kind.__getattr__ = _remembering(kind.__getattr__)
+
+
+def _remembering(look_up: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    def remembered(self: Any, name: str) -> Any:  # noqa: ANN401 - whatever the JVM has
+        found = look_up(self, name)
+        self.__dict__[name] = found
+        return found
+
+    return remembered
 
 
 @contextmanager
