@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache
@@ -21,7 +21,7 @@ from tillhouse import pipeline
 from tillhouse.config import Config, load_config
 from tillhouse.ops.runs import Run, StepResult, new_run_id, utc_now
 from tillhouse.session import open_session
-from tillhouse.store import Store
+from tillhouse.store import FOR_LITTLE, Store
 
 # For a handful of rows a JVM takes longer to compile its code well than to run it; this holds for those that tests start too.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m")
@@ -33,7 +33,20 @@ from make_demo_exports import make_exports  # noqa: E402 - a script, not a packa
 
 # Words of test files that use a chain which several files share; those of one chain stay in one process.
 SHARED_CHAINS = {"demo": ("demo_lake",), "readme": ("readme_lake", "readme_copy"), "library": ("library: Chain",)}
-SLOW_ROOMS = ("tests/integration", "tests/faults", "tests/ops", "tests/bronze")
+SLOWEST = (
+    "library", "tests/integration/test_increments.py", "demo", "readme", "tests/integration/test_whole_chain.py",
+    "tests/integration/test_deliveries.py", "tests/ops/test_deliveries.py", "tests/integration/test_records.py",
+)  # fmt: skip
+SLOW_ROOMS = ("tests/integration", "tests/faults", "tests/ops", "tests/bronze", "tests/test_jobs.py")
+
+# What a run sets for as little as nearly all tests have; with two partitions, so that rows meet and part.
+LITTLE = {**FOR_LITTLE, "spark.sql.shuffle.partitions": "2"}
+# What it sets for much.
+MUCH = {
+    "spark.sql.codegen.wholeStage": "true",
+    "spark.sql.codegen.factoryMode": "FALLBACK",
+    "spark.sql.adaptive.enabled": "true",
+}
 
 
 class ByChain(LoadScopeScheduling):  # type: ignore[misc]
@@ -58,7 +71,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def rank(item: pytest.Item) -> tuple[int, str]:
         group = group_of(item.nodeid.split("::")[0])
-        return (0 if group in SHARED_CHAINS else 1 if group.startswith(SLOW_ROOMS) else 2), group
+        if group in SLOWEST:
+            return SLOWEST.index(group), group
+        return len(SLOWEST) + (not group.startswith(SLOW_ROOMS)), group
 
     items.sort(key=rank)
 
@@ -70,7 +85,7 @@ def spark() -> Iterator[SparkSession]:
         {
             "spark.master": "local[2]",
             "spark.driver.memory": "3g",
-            "spark.sql.shuffle.partitions": "2",
+            **LITTLE,
             "spark.default.parallelism": "2",
             "spark.databricks.delta.snapshotPartitions": "1",
             "spark.ui.enabled": "false",
@@ -145,21 +160,29 @@ def demo_exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_lake(demo_exports: Path, spark: SparkSession) -> Chain:
-    """The small plain demo after one run, made by a session of another time zone than ours. Tests only read it."""
+    """The small plain demo after one run, made as if it were much, by a session of another time zone. Tests only read it."""
     chain = Chain(demo_exports, ROOT / "conf", spark)
-    with time_zone(spark, "Asia/Tokyo"):
+    with time_zone(spark, "Asia/Tokyo"), settings(spark, MUCH):
         chain.run()
     return chain
 
 
-@contextmanager
-def time_zone(spark: SparkSession, zone: str) -> Iterator[None]:
+def time_zone(spark: SparkSession, zone: str) -> AbstractContextManager[None]:
     """A session of that zone; afterwards it is UTC again."""
-    spark.conf.set("spark.sql.session.timeZone", zone)
+    return settings(spark, {"spark.sql.session.timeZone": zone})
+
+
+@contextmanager
+def settings(spark: SparkSession, given: Mapping[str, str]) -> Iterator[None]:
+    """A session with these settings; afterwards they are what they were."""
+    before = {name: str(spark.conf.get(name)) for name in given}
+    for name, value in given.items():
+        spark.conf.set(name, value)
     try:
         yield
     finally:
-        spark.conf.set("spark.sql.session.timeZone", "UTC")
+        for name, value in before.items():
+            spark.conf.set(name, value)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ SMALL_FILE = 64 * 1024 * 1024
 FULL_FILE = 256 * 1024 * 1024
 SEVERAL = 4  # small files in a partition that are worth a commit
 LITTLE = 50_000  # rows
-_FOR_LITTLE = {
+FOR_LITTLE = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
@@ -85,7 +85,7 @@ class Store:
         self.lake = _absolute(lake)
         self.vault = _absolute(vault)
         self.before_commit: Callable[[str], None] = lambda table: None
-        self._usual = {name: str(spark.conf.get(name)) for name in _FOR_LITTLE}
+        self._usual = {name: str(spark.conf.get(name)) for name in FOR_LITTLE}
         is_local = str(spark.sparkContext.master).startswith("local")
         self._level = StorageLevel.MEMORY_AND_DISK if is_local else StorageLevel.MEMORY_AND_DISK_2
 
@@ -367,7 +367,7 @@ class Store:
         stages: there Spark interprets one plan.
         """
         is_little = rows is not None and rows < LITTLE
-        for name, value in (_FOR_LITTLE if is_little else self._usual).items():
+        for name, value in (FOR_LITTLE if is_little else self._usual).items():
             self.spark.conf.set(name, value)
 
     def append(self, table: Table, rows: DataFrame) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 
+from tests.conftest import settings
 from tillhouse.config import read_model, read_yaml, to_model
 from tillhouse.errors import ConfigError
 from tillhouse.identity.rules import FieldRule, IdentityRules, Survivorship
 from tillhouse.identity.survive import GROUPS, LISTS, NUMBERS, survive, to_consents, to_customers, to_fields
-from tillhouse.store import _FOR_LITTLE
+from tillhouse.store import FOR_LITTLE
 from tillhouse.tables import entities
 from tillhouse.tables.vault import CUSTOMER, PARTY
 
@@ -63,12 +64,8 @@ def record(key: str, changed_at: datetime | None = None, source: str = "crm", **
 @pytest.fixture(scope="module")
 def few_rows(spark: SparkSession) -> Iterator[None]:
     """Spark as the store sets it for a handful of rows: compiling would take longer than the work."""
-    usual = {name: str(spark.conf.get(name)) for name in _FOR_LITTLE}
-    for name, value in _FOR_LITTLE.items():
-        spark.conf.set(name, value)
-    yield
-    for name, value in usual.items():
-        spark.conf.set(name, value)
+    with settings(spark, FOR_LITTLE):
+        yield
 
 
 @pytest.fixture(scope="module")

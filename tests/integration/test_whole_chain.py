@@ -15,7 +15,7 @@ from demo_chain.check import Comparison, compare, identities
 from make_demo_exports import make_exports
 from pyspark.sql import SparkSession
 
-from tests.conftest import ROOT, Chain
+from tests.conftest import MUCH, ROOT, Chain, settings
 from tests.integration.personal_data import clear_text_in
 from tillhouse.tables import silver
 
@@ -38,9 +38,10 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(exports: Path, spark: SparkSession) -> Chain:
-    """Tests only read it."""
+    """After one run, made as if it were much. Tests only read it."""
     chain = Chain(exports, exports / "conf", spark)
-    chain.run()
+    with settings(spark, MUCH):
+        chain.run()
     return chain
 
 
