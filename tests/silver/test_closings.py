@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
+from tillhouse.quality.rules import REJECTED
 from tillhouse.silver import closings
+from tillhouse.store import Store
+from tillhouse.tables.contract import MONTH
+from tillhouse.tables.silver import CLOSING_TOTAL
 
 TOTALS = (
     "closing_key STRING, total_kind STRING, line_type STRING, tender_type STRING, gross_amount DECIMAL(18,2), currency STRING, "
@@ -75,3 +81,27 @@ def test_the_newest_report_of_a_closing_counts_whatever_came_first(spark: SparkS
     expected = {("Z1", "b", 1), ("Z2", "b", 1)}
     assert winners("abc", "") == expected
     assert winners("bc", "a") == winners("ac", "b") == expected
+
+
+def test_the_report_of_a_later_night_stands_beside_those_that_are_there(spark: SparkSession, tmp_path: Path) -> None:
+    store = Store(spark, str(tmp_path / "lake"), str(tmp_path / "vault"))
+    store.create_missing([CLOSING_TOTAL])
+    fields = [field for field in CLOSING_TOTAL.struct if field.name != MONTH]
+    files = spark.createDataFrame(
+        [(name, datetime(2026, 3, 4), f"{name}.zip", "loaded") for name in "ab"],  # noqa: DTZ001
+        "file_id STRING, loaded_at TIMESTAMP, path STRING, status STRING",
+    )
+    for name, day in (("a", date(2026, 2, 28)), ("b", date(2026, 3, 1))):
+        told = {
+            "closing_key": f"Z{name}",
+            "total_number": 1,
+            "business_date": day,
+            "gross_amount": Decimal(1),
+            "_file_id": name,
+            "_row": 1,
+        }
+        row = [told.get(field.name, None if field.nullable else "x") for field in fields]
+        found = spark.createDataFrame([row], ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in fields))
+        closings._replace(store, found.withColumn(REJECTED, F.lit(False)), files)
+    kept = store.read(CLOSING_TOTAL).select("closing_key", MONTH).collect()
+    assert {tuple(row) for row in kept} == {("Za", "2026-02"), ("Zb", "2026-03")}

@@ -134,7 +134,8 @@ def to_totals(totals: DataFrame) -> DataFrame:
 def _replace(store: Store, found: DataFrame, ledger: DataFrame) -> tuple[DataFrame, DataFrame]:
     """Put new totals in the place of those of the same closings; returns them, and the closings that a new file decides."""
     named = found.select("closing_key").distinct()
-    stored = store.keep(store.read(CLOSING_TOTAL).join(named, on="closing_key", how="left_semi"))
+    stored = store.read(CLOSING_TOTAL).drop(MONTH)  # the month of new rows is derived where they are written
+    stored = store.keep(stored.join(named, on="closing_key", how="left_semi"))
     won = store.keep(latest(found, stored, ledger))
     new = won.where("NOT _is_stored")
     winners = store.keep(new.select("closing_key").distinct())
