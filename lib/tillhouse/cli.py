@@ -28,6 +28,7 @@ from tillhouse.ops import (
     maintain,
     overdue,
     repair,
+    rotate,
     status,
     text,
     upgrade,
