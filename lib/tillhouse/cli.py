@@ -47,7 +47,7 @@ from tillhouse.tables.lake import tables_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``tillhouse``: run, pull, status, kpi, exceptions, customer, source, maintain, upgrade, repair, rotate-key, doctor, make-key."""
+    """``tillhouse``: the commands of a chain, see README.md."""
     parser = argparse.ArgumentParser(prog="tillhouse", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="bring the lake up to what lies in the landing area")
