@@ -45,7 +45,7 @@ class Step:
 
     ``run`` gets what its tables reflect already, or None where everything is to be made anew; it counts nothing where no record
     was concerned, and then there is nothing to audit. A changed part named ``source X`` touches that source's records, any other
-    part touches everything.
+    part touches everything. A step that ``may_find_nothing`` tells no figures then.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Step:
     run: Callable[[Run, Since | None], Mapping[str, int]]
     audit: Callable[[Run, Since | None], Sequence[audit.Measured]] = lambda run, since: ()
     always: bool = False
+    may_find_nothing: bool = False
 
 
 STEPS = (
@@ -127,6 +128,7 @@ STEPS = (
         },
         run=identity_run.run,
         audit=audit.identity,
+        may_find_nothing=True,
     ),
     Step(
         name="gold",
@@ -262,7 +264,8 @@ def _refuse_used_run_id(run: Run, steps: Sequence[Step]) -> None:
 
 
 def _did_nothing(step: Step, figures: Mapping[str, int]) -> bool:
-    return step.always and not any(figures.values())
+    """Whether a step has looked and found nothing to do; one that tells no figure at all has written nothing."""
+    return not any(figures.values()) if step.always else step.may_find_nothing and not figures
 
 
 def _state(run: Run, step: Step) -> dict[str, Mark]:
