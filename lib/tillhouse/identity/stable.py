@@ -13,7 +13,8 @@ def assign(members: DataFrame, claims: DataFrame, fixed: DataFrame) -> DataFrame
     they are, or were before they were somebody else's (``is_former``); ``fixed`` (group, customer_id): groups whose customer is
     known, since others than these members are in it.
 
-    An id goes to the group with most of its parties (tie: with the smallest party_key), and a group keeps the oldest of the ids
+    An id goes to the group of those who have had it longest (tie: with most of its parties, then with the smallest party_key), so
+    that those who were put together and taken apart again have the ids that they had; and a group keeps the oldest of the ids
     that it has won: one that it has now, else one that it had before it was put together with others. A group without one gets a
     random id: whoever reads the result twice has to keep it.
     """
@@ -27,8 +28,8 @@ def assign(members: DataFrame, claims: DataFrame, fixed: DataFrame) -> DataFrame
             F.min(F.struct("is_former", "valid_from_run")).alias("_since"),
         )
     )
-    most = Window.partitionBy("customer_id").orderBy(F.col("_parties").desc(), "_first")
-    won = votes.withColumn("_rank", F.row_number().over(most)).where("_rank = 1")
+    best = Window.partitionBy("customer_id").orderBy("_since", F.col("_parties").desc(), "_first")
+    won = votes.withColumn("_rank", F.row_number().over(best)).where("_rank = 1")
     oldest = won.groupBy("group").agg(F.min(F.struct("_since", "customer_id")).alias("_oldest"))
     known = oldest.select("group", F.col("_oldest.customer_id").alias("_kept"))
     random = F.replace(F.expr("uuid()"), F.lit("-"), F.lit(""))
