@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from tillhouse.identity import vault
 from tillhouse.identity.conf import Conf
 from tillhouse.identity.decide import AUTO, REVIEW
-from tillhouse.identity.match import Before, Decided, Matching, match, match_changed, to_customers
+from tillhouse.identity.match import Before, Decided, Matching, automatic, match, match_changed, to_customers
 from tillhouse.identity.staff import StaffCards
 from tillhouse.store import Store
 from tillhouse.tables import silver
@@ -45,9 +45,10 @@ def look(
     ``named``: parties of decisions that are new, or were taken back.
     """
     now, before = vault.contacts(store), vault.records(store)
+    present = now.select(F.col("party_key").alias("record_id"))
     links = store.read(silver.PARTY_LINK)
     if is_full:
-        gone = store.keep(before.select("record_id").join(now.toDF(*_named(now)), on="record_id", how="left_anti"))
+        gone = store.keep(before.select("record_id").join(present, on="record_id", how="left_anti"))
         records = store.keep(_in_form(now, conf))
         matching = None
         if conf is not None:
@@ -56,7 +57,6 @@ def look(
         changed = store.keep(vault.changed(now, before))
         if changed.isEmpty() and not named and not staff.turned:
             return None
-        present = now.select(F.col("party_key").alias("record_id"))
         gone = store.keep(changed.join(present, on="record_id", how="left_anti"))
         changed_now = now.join(changed.toDF("party_key"), on="party_key", how="left_semi")
         kept = before.join(changed, on="record_id", how="left_anti")
@@ -90,14 +90,11 @@ def look(
         links_before=_automatic(links),
     )
     of_record = store.spark.createDataFrame(made.of_record, "party_key STRING, group STRING")
-    present = records.select(F.col("record_id").alias("party_key"))
-    groups = present.join(of_record, on="party_key", how="left" if is_full else "inner")
+    groups = records.select(F.col("record_id").alias("party_key")).join(
+        of_record, on="party_key", how="left" if is_full else "inner"
+    )
     groups = store.keep(groups.select("party_key", F.coalesce("group", "party_key").alias("group")))
     return Contacts(groups, gone.toDF("party_key"), records, links_now, matching)
-
-
-def _named(contacts: DataFrame) -> list[str]:
-    return ["record_id" if name == "party_key" else name for name in contacts.columns]
 
 
 def _in_form(some: DataFrame, conf: Conf | None) -> DataFrame:
@@ -151,8 +148,4 @@ _NOT_LEVELS = {
 
 
 def _automatic(links: DataFrame) -> pd.DataFrame:
-    of_auto = links.where(F.col("decision") == AUTO)
-    found: pd.DataFrame = of_auto.select(
-        F.col("left_key").alias("left"), F.col("right_key").alias("right"), "log_odds"
-    ).toPandas()
-    return found
+    return automatic(links.withColumnsRenamed({"left_key": "left", "right_key": "right"}))
