@@ -5,6 +5,7 @@ Pure functions of numbered records; the result depends on the links alone, not o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -96,31 +97,29 @@ def cluster(
     """
     decided, forbidden = {_ordered(pair) for pair in together}, {_ordered(pair) for pair in apart}
     decided -= forbidden
-    enemies = _by_record({_ordered(pair) for pair in cannot} - decided | forbidden)
     if decided:
         links = links.with_pairs(decided)
     label = components(links)
+    met = {pair for pair in map(_ordered, cannot) if label[pair[0]] == label[pair[1]]}
+    enemies = _by_record(met - decided | forbidden)
     sizes = np.bincount(label, minlength=links.records)
     touched = {int(label[record]) for record in (*enemies, *(one for one, _ in decided))}
     touched |= {int(name) for name in np.flatnonzero(sizes > max_size)}
     if not touched:
         return Clusters(label, ())
     in_touched = np.isin(label[links.left], np.fromiter(touched, np.int64, len(touched)))
-    rows = sorted(
-        zip(links.left[in_touched].tolist(), links.right[in_touched].tolist(), links.weight[in_touched].tolist(), strict=True),
-        key=lambda row: (-row[2], min(row[0], row[1]), max(row[0], row[1])),
-    )
+    left, right, weight = links.left[in_touched], links.right[in_touched], links.weight[in_touched]
+    strongest = np.lexsort((np.maximum(left, right), np.minimum(left, right), -weight))
+    rows = list(zip(left[strongest].tolist(), right[strongest].tolist(), weight[strongest].tolist(), strict=True))
     certain = {record for pair in decided for record in pair}
     doubtful = _doubtful(rows, enemies, margin) - certain
     forest = _Forest(enemies, max_size)
     by_decision = _Forest(_by_record(forbidden), links.records)
-    for left, right in sorted(decided):
-        if by_decision.join(left, right):
-            forest.put_together(left, right)
+    for one, other in sorted(decided):
+        if by_decision.join(one, other):
+            forest.put_together(one, other)
     refused = [
-        _ordered((left, right))
-        for left, right, _ in rows
-        if left in doubtful or right in doubtful or not forest.join(left, right)
+        _ordered((one, other)) for one, other, _ in rows if one in doubtful or other in doubtful or not forest.join(one, other)
     ]
     label = label.copy()
     for record in np.flatnonzero(np.isin(label, np.fromiter(touched, np.int64, len(touched)))).tolist():
@@ -143,10 +142,13 @@ def _by_record(pairs: Iterable[Pair]) -> dict[int, set[int]]:
 
 def _doubtful(rows: Sequence[tuple[int, int, float]], enemies: dict[int, set[int]], margin: float) -> set[int]:
     """Records that two others, which contradict each other, claim with about the same weight."""
-    best: dict[int, list[tuple[float, int]]] = {}
+    hostile = Counter(record for left, right, _ in rows for record, other in ((left, right), (right, left)) if other in enemies)
+    best: dict[int, list[tuple[float, int]]] = {record: [] for record, count in hostile.items() if count > 1}
     for left, right, weight in rows:
-        best.setdefault(left, []).append((weight, right))
-        best.setdefault(right, []).append((weight, left))
+        if left in best:
+            best[left].append((weight, right))
+        if right in best:
+            best[right].append((weight, left))
     found = set()
     for record, claims in best.items():
         strongest = max(weight for weight, _ in claims)
@@ -169,15 +171,23 @@ class _Forest:
     def join(self, left: int, right: int) -> bool:
         """Put two clusters together; False if that is refused."""
         one, other = self.members(left), self.members(right)
-        if one is other or right in one:
+        if right in one:
             return True
-        small, large = sorted((one, other), key=len)
-        if len(small) + len(large) > self._max_size or any(self._enemies.get(record, set()) & large for record in small):
+        if len(one) + len(other) > self._max_size:
             return False
-        self.put_together(left, right)
+        small, large = (one, other) if len(one) <= len(other) else (other, one)
+        if any(record in self._enemies and not self._enemies[record].isdisjoint(large) for record in small):
+            return False
+        self._put_together(small, large)
         return True
 
     def put_together(self, left: int, right: int) -> None:
         """Put two clusters together, whatever contradicts it."""
-        joined = self.members(left) | self.members(right)
-        self._of |= dict.fromkeys(joined, joined)
+        self._put_together(self.members(left), self.members(right))
+
+    def _put_together(self, small: set[int], large: set[int]) -> None:
+        if small is large:
+            return
+        large |= small
+        for record in large if len(large) == len(small) + 1 else small:  # a single record has no set of its own yet
+            self._of[record] = large
