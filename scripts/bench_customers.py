@@ -62,10 +62,7 @@ def main() -> int:
 def bench(store: Store, conf: Conf, count: int) -> float:
     """All runs over the contacts that lie beside a lake; returns the CPU seconds of the first."""
     store.create_missing((*silver.TABLES, *vault.TABLES))
-    contacts = store.spark.read.parquet(str(Path(store.lake).parent / "contacts.parquet"))
-    known = [field for field in vault.PARTY.struct if field.name in contacts.columns]
-    typed = contacts.select(*(F.col(field.name).cast(field.dataType) for field in known))  # a column without a value has no type
-    parties = vault.PARTY.conform(vault.PARTY.filled(typed))
+    parties = as_parties(store, str(Path(store.lake).parent / "contacts.parquet"))
     deliver(store, parties)
     say(f"\n{f'{count:,} contacts':<36} {'wall s':>8} {'CPU s':>8}")
     first = run(store, conf, "all at once", None, count)
@@ -77,6 +74,14 @@ def bench(store: Store, conf: Conf, count: int) -> float:
     customers = store.read(silver.PARTY_CUSTOMER).where("valid_to_run IS NULL").select("customer_id").distinct().count()
     say(f"{customers:,} customers, {store.read(silver.PARTY_LINK).count():,} links and questions")
     return first
+
+
+def as_parties(store: Store, path: str) -> DataFrame:
+    """Contacts in a file as rows of vault.party; a column without a value has no type there."""
+    contacts = store.spark.read.parquet(path)
+    known = [field for field in vault.PARTY.struct if field.name in contacts.columns]
+    typed = contacts.select(*(F.col(field.name).cast(field.dataType) for field in known))
+    return vault.PARTY.conform(vault.PARTY.filled(typed))
 
 
 def state(store: Store) -> Since:
