@@ -1,7 +1,7 @@
 """One chain with an export of every system for which a mapping is shipped, after two runs.
 
-Each run brings a part of the files, chosen by lot, and the second one some of the first again. All figures that
-the tests expect are counted by hand, so that they hold only if neither order nor repetition changes anything.
+The second run brings a file of each kind of record, chosen by lot, three of receipts, and some of the first run's again. All
+figures that the tests expect are counted by hand, so that they hold only if neither order nor repetition changes anything.
 """
 
 from __future__ import annotations
@@ -75,17 +75,27 @@ def library(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Ch
 
 
 def deliver_in_two_runs(chain: Chain) -> None:
-    """Of a file that comes twice from the start, the first by name is read: both are left to the second run."""
+    """Of a file that comes twice from the start, the first by name is read: both are left to the second run.
+
+    Branches come first, or else the second run would read all receipts again.
+    """
     files = sorted(path.relative_to(chain.landing) for path in chain.landing.rglob("*") if path.is_file())
+    of_kind: dict[tuple[str, bool], list[Path]] = {}
+    for path in files:
+        for source in chain.config.sources:
+            if source.entity != "branch" and source.match_path(path.as_posix()) is not None:
+                of_kind.setdefault((source.entity, source.pays is not None), []).append(path)
     lot = random.Random(SEED)
-    first = lot.sample([path for path in files if path.parts[0] != "dsfinvk"], len(files) // 2)
-    waiting = chain.folder / "waiting"
-    for path in set(files) - set(first):
-        move(chain.landing / path, waiting / path)
+    waiting = {path for path in files if path.parts[0] == "dsfinvk"}
+    for kind, paths in sorted(of_kind.items()):
+        waiting.update(lot.sample(paths, 3 if kind == ("receipt", False) else 1))
+    first = [path for path in files if path not in waiting]
+    for path in waiting:
+        move(chain.landing / path, chain.folder / "waiting" / path)
     chain.run()
     for path in first[::3]:
         chain.deliver(path.as_posix(), (chain.landing / path).read_bytes())
-    shutil.copytree(waiting, chain.landing, dirs_exist_ok=True)
+    shutil.copytree(chain.folder / "waiting", chain.landing, dirs_exist_ok=True)
     chain.run()
 
 
