@@ -237,6 +237,17 @@ whose first purchase in the whole chain is among the receipts asked for.
 **VAT.** `revenue_excl_tax` is given only where every revenue line says its net amount; else it is NULL, not an
 estimate.
 
+**Payments, VAT and discounts one by one** are facts beside the receipt, reached from `gold.fct_receipt` by `receipt_key`.
+Amounts per means of payment come from `gold.fct_payment`: the sum of `amount` less `tip_amount` is the receipt's
+`gross_amount` where payments are delivered, else `payments_differ` is an exception. `gold.fct_tax` holds the VAT by code
+and rate as the source tells it; where it tells none, the lines' own net amount and VAT stand there without a rate
+(`told_by` line), and what says nothing of VAT keeps its gross amount (`told_by` nothing), so that the amounts with VAT add
+up to the receipt. `gold.fct_discount` names type, reason and promotion. Its `discount_amount` is everything that lowered
+prices, each once; `receipt_discount_amount` is the part that lines contain and adds up to `discount_amount` of
+`gold.fct_receipt`. The two differ where a till tells a change of a price that the line's discount does not contain, and
+by surcharges and roundings. Both are explanations: the amounts of lines are after all discounts, so neither is ever
+added to revenue or taken off it.
+
 **Currency.** Amounts of different currencies are never added in `gold.kpi_branch_day`; group by `currency` where a lake
 has several.
 

@@ -67,6 +67,12 @@ PUBLIC = {
     "tax_amount discount_amount revenue_amount item_count line_count source receipt_number detail_level",
     "gold.fct_sale_line": "receipt_key line_number branch_id business_date product_key product_id line_type is_revenue "
     "is_return quantity gross_amount net_amount discount_amount",
+    "gold.fct_payment": "receipt_key payment_number branch_id business_date currency tender_type amount tendered_amount "
+    "change_amount tip_amount foreign_currency foreign_amount",
+    "gold.fct_tax": "receipt_key tax_number branch_id business_date currency told_by tax_code tax_rate net_amount tax_amount "
+    "gross_amount",
+    "gold.fct_discount": "receipt_key told_by discount_number branch_id business_date currency level line_number discount_type "
+    "reason promotion_id discount_amount receipt_discount_amount",
     "gold.kpi_branch_day": "branch_id business_date currency sales_before_returns return_amount revenue revenue_excl_tax "
     "receipts baskets items average_basket items_per_basket customers new_customers returning_customers revenue_per_customer "
     "identified_share unclear_amount excluded_amount lines_share discount_amount return_rate open_exceptions delivery_status",

@@ -61,6 +61,11 @@ class Config:
         """What the records of the sources are about."""
         return frozenset(source.entity for source in self.sources)
 
+    @property
+    def payers(self) -> tuple[str, ...]:
+        """Sources whose documents tell payments of the receipts of others."""
+        return tuple(sorted(source.name for source in self.sources if source.pays is not None))
+
     def source(self, name: str) -> Source:
         for source in self.sources:
             if source.name == name:

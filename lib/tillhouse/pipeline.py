@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from tillhouse.bronze import ingest
 from tillhouse.config import Config, fingerprint
 from tillhouse.errors import ConfigError, TillhouseError
-from tillhouse.gold import facts
+from tillhouse.gold import facts, receipt_facts
 from tillhouse.gold import step as gold_step
 from tillhouse.identity import conf as identity_conf
 from tillhouse.identity import step as identity_step
@@ -133,15 +133,21 @@ STEPS = (
     Step(
         name="gold",
         reads=lambda config: (
-            silver.RECEIPT, silver.RECEIPT_LINE, silver.RECEIPT_PAYMENT, silver.PRODUCT, silver.BRANCH, silver.PARTY_CUSTOMER,
+            silver.RECEIPT, silver.RECEIPT_LINE, *receipt_facts.TOLD_BESIDE, silver.PRODUCT, silver.BRANCH, silver.PARTY_CUSTOMER,
             silver.PARTY_WITHOUT_CUSTOMER, silver.IDENTITY_DECISION,
             *(table for table in (PRODUCT_REFERENCE, CATEGORY, BUNDLE_COMPONENT) if table.name in config.entities),
         ),
         writes=lambda config: (
-            gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.FCT_SALE_LINE, gold.FCT_RECEIPT,
+            gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.FCT_SALE_LINE,
+            gold.FCT_PAYMENT, gold.FCT_TAX, gold.FCT_DISCOUNT, gold.FCT_RECEIPT,
         ),
-        depends_on=lambda run: {"products.yml": run.config.products, "rules": facts.RULES_VERSION, AS_OF: run.as_of},
-        run=lambda run, since: gold_step.run(run.store, run.config.products, run.config.entities, run.as_of, since),
+        depends_on=lambda run: {
+            "products.yml": run.config.products, "rules": (facts.RULES_VERSION, receipt_facts.RULES_VERSION), AS_OF: run.as_of,
+            "payers": run.config.payers,
+        },
+        run=lambda run, since: gold_step.run(
+            run.store, run.config.products, run.config.entities, run.as_of, since, payers=run.config.payers
+        ),
         audit=audit.gold_,
     ),
     Step(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -12,14 +12,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.frames import union
-from tillhouse.gold import dimensions, facts, masters
+from tillhouse.gold import dimensions, facts, masters, receipt_facts
 from tillhouse.gold.bundles import COMPONENT
 from tillhouse.gold.masters import RECEIPT_DAY
 from tillhouse.products.rules import ProductRules
 from tillhouse.quality import expectations
 from tillhouse.quality.expectations import Identity
 from tillhouse.sources.fields import REVENUE_LINE_TYPES
-from tillhouse.store import Since, Store, on_days
+from tillhouse.store import Since, Store, on_days, quoted
 from tillhouse.tables import Table, gold, silver
 
 LINES_PER_RECEIPT = 10  # about, to choose how to compute
@@ -27,10 +27,14 @@ LINES_PER_RECEIPT = 10  # about, to choose how to compute
 
 @dataclass(frozen=True)
 class _Work:
-    """Receipts to be published: ``touched`` (receipt_key) that lie or lay on ``dates``, or all where it is None."""
+    """Receipts to be published: ``touched`` (receipt_key) that lie or lay on ``dates``, or all where it is None.
+
+    ``payers``: sources that tell payments of receipts of other sources, on days of their own.
+    """
 
     touched: DataFrame | None
     dates: Sequence[date] = ()
+    payers: Collection[str] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -41,7 +45,10 @@ class _Work:
         rows = store.read(table)
         if self.touched is None:
             return rows
-        return rows.where(on_days(self.dates, table)).join(F.broadcast(self.touched), on="receipt_key", how="left_semi")
+        where = on_days(self.dates, table)
+        if table is silver.RECEIPT_PAYMENT and self.payers:
+            where = f"{where} OR source IN ({quoted(self.payers)})"
+        return rows.where(where).join(F.broadcast(self.touched), on="receipt_key", how="left_semi")
 
     def others(self, rows: DataFrame) -> DataFrame:
         """The rows of a table by receipt that stay as they are."""
@@ -51,16 +58,24 @@ class _Work:
 
 
 def run(
-    store: Store, rules: ProductRules, delivered: AbstractSet[str], as_of: date | None, since: Since | None
+    store: Store,
+    rules: ProductRules,
+    delivered: AbstractSet[str],
+    as_of: date | None,
+    since: Since | None,
+    *,
+    payers: Collection[str] = (),
 ) -> dict[str, int]:
-    """Publish dimensions and facts; receipts from ``as_of`` on are left out. ``delivered``: what the sources' records are about.
+    """Publish dimensions and facts; receipts from ``as_of`` on are left out.
+
+    ``delivered``: what the sources' records are about; ``payers``: sources that tell payments of other sources' receipts.
 
     Raises:
         QualityError: a cross-table identity does not hold; nothing of the step is published then.
     """
     until = F.lit(True) if as_of is None else F.col("business_date") < F.lit(as_of)
     master = masters.Masters.of(store, rules, delivered)
-    work = _work(store, master, as_of, since)
+    work = replace(_work(store, master, as_of, since, payers=payers), payers=payers)
     receipts, lines = (work.of(store, table).where(until) for table in (silver.RECEIPT, silver.RECEIPT_LINE))
     lines = master.with_products(lines)
     branches = dimensions.to_dim_branch(store.read(silver.BRANCH))
@@ -75,7 +90,7 @@ def run(
         return {"receipts": 0}
     sale_lines = facts.to_sale_lines(lines, receipts, products, rules, shares=master.shares(), categories=master.categories)
     sale_lines = store.keep(sale_lines)
-    payments = work.of(store, silver.RECEIPT_PAYMENT).where(until)
+    payments = work.of(store, silver.RECEIPT_PAYMENT)
     party_customers, no_customer = store.read(silver.PARTY_CUSTOMER), _no_customer(store)
     fct_receipts = store.keep(facts.to_fct_receipts(receipts, sale_lines, payments, party_customers, no_customer))
     every_receipt = fct_receipts.unionByName(work.others(store.read(gold.FCT_RECEIPT)))
@@ -85,9 +100,10 @@ def run(
         **changed,
         gold.DIM_CUSTOMER: customers,
         gold.FCT_SALE_LINE: sale_lines,
+        **receipt_facts.of_receipts(store, receipts, lines, lambda table: work.of(store, table)),
         gold.FCT_RECEIPT: fct_receipts,
     }
-    count, revenue = _check(lines, receipts.where(facts.VALID), published, branches)
+    count, revenue = _check(lines, receipts.where(facts.VALID), published, branches, payments=payments)
     _publish(store, work, published)
     return {"receipts": count, "revenue_cents": int((revenue or Decimal(0)) * 100)}
 
@@ -111,17 +127,17 @@ def _publish(store: Store, work: _Work, published: Mapping[Table, DataFrame]) ->
         store.overwrite(gold.DIM_DATE, dimensions.to_dim_date(store.spark, first, last))
 
 
-def _work(store: Store, master: masters.Masters, as_of: date | None, since: Since | None) -> _Work:
+def _work(store: Store, master: masters.Masters, as_of: date | None, since: Since | None, *, payers: Collection[str]) -> _Work:
     """The receipts of which something has changed that their facts depend on."""
     if since is None:
         store.expect(store.read(silver.RECEIPT_LINE).count())
         return _Work(None)
-    changed = [
-        store.touched(table, since, RECEIPT_DAY)
-        for table in (silver.RECEIPT, silver.RECEIPT_LINE, silver.RECEIPT_PAYMENT)
-        if store.has_news(table, since)
-    ]
     receipts = store.read(silver.RECEIPT)
+    told = (silver.RECEIPT, silver.RECEIPT_LINE, *receipt_facts.TOLD_BESIDE)
+    changed = [store.touched(table, since, RECEIPT_DAY) for table in told if store.has_news(table, since)]
+    if payers and store.has_news(silver.RECEIPT_PAYMENT, since):
+        paid = store.touched(silver.RECEIPT_PAYMENT, since, ["receipt_key"])
+        changed.append(receipts.join(F.broadcast(paid), on="receipt_key", how="left_semi").select(*RECEIPT_DAY))
     if since.has_changed("as_of"):
         bounds = [day for day in (since.as_of, as_of) if day is not None]
         between = F.col("business_date") >= min(bounds)
@@ -218,11 +234,11 @@ def _is_news_of_sold(store: Store, work: _Work, lines: DataFrame) -> bool:
 
 
 def _check(
-    lines: DataFrame, valid: DataFrame, published: Mapping[Table, DataFrame], branches: DataFrame
+    lines: DataFrame, valid: DataFrame, published: Mapping[Table, DataFrame], branches: DataFrame, *, payments: DataFrame
 ) -> tuple[int, Decimal | None]:
     """Facts agree with silver and with each other; returns receipts and revenue.
 
-    ``lines``, ``valid``: silver, valid receipts only in the latter; ``published``: what is about to be published.
+    ``lines``, ``payments``, ``valid``: silver, valid receipts only in the latter; ``published``: what is about to be published.
     """
     receipts, sale_lines = published[gold.FCT_RECEIPT], published[gold.FCT_SALE_LINE]
     is_orphan = F.expr("product_id IS NOT NULL AND product_key IS NULL")
@@ -263,6 +279,7 @@ def _check(
             Identity("fct_sale_line: revenue of silver", found["delivered_revenue"]["revenue"], line["revenue"]),
             Identity("fct_sale_line: revenue of fct_receipt", receipt["revenue"], line["revenue"]),
             Identity("fct_sale_line: no product without member", 0, line["count"]),
+            *receipt_facts.identities(published, valid, payments),
         ],
     )
     return receipt["rows"], receipt["revenue"]

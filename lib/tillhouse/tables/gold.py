@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from tillhouse.tables import gold_facts
 from tillhouse.tables.contract import MONTH, MONTH_COLUMN, Table
+
+FCT_PAYMENT, FCT_TAX, FCT_DISCOUNT = gold_facts.RECEIPT_FACTS
 
 _VALIDITY = """
         valid_from DATE NOT NULL COMMENT 'first day of this version',
@@ -210,4 +213,4 @@ KPI_BRANCH_DAY = Table(
     version=2,
 )
 
-TABLES = (DIM_BRANCH, DIM_PRODUCT, DIM_CUSTOMER, DIM_DATE, FCT_RECEIPT, FCT_SALE_LINE, KPI_BRANCH_DAY)
+TABLES = (DIM_BRANCH, DIM_PRODUCT, DIM_CUSTOMER, DIM_DATE, FCT_RECEIPT, FCT_SALE_LINE, *gold_facts.TABLES, KPI_BRANCH_DAY)
