@@ -21,6 +21,7 @@ setup(
         "openpyxl>=3.1",  # reads .xlsx exports of ERP systems
         "ftfy>=6.3",  # mojibake (MÃ¼ller) becomes text again
         "cologne-phonetics>=2",  # Kölner Phonetik; Spark's soundex is English
+        "holidays>=0.80",  # public holidays of countries and their parts, for weeks that are compared with last year's
         "python-stdnum>=2",  # check digits of cards
         "rapidfuzz>=3.10",  # Jaro-Winkler of millions of pairs in C++; Spark has none
         "scipy>=1.14",  # a million links become customers within a second

@@ -22,7 +22,9 @@ import connector_docs
 from pydantic import BaseModel
 
 from tillhouse.config import LakeFile
+from tillhouse.gold.calendar import Calendar, RegionHolidays
 from tillhouse.kpi import metrics
+from tillhouse.kpi.rules import KpiRules, WeekAnomaly
 from tillhouse.products.rules import Bundles, ChannelPrices, ProductRules, ReusedNumbers
 from tillhouse.quality import rules
 from tillhouse.quality.duties import Duty, Escalation, ExceptionsFile, Match
@@ -255,6 +257,33 @@ has several.
 """.strip()
 
 
+KPI_WEEKS = """
+`gold.kpi_branch_week` has the same measures for each branch and ISO week. Customers who come twice in a week count
+once, so its figures are computed from the receipts of the week and not from its days.
+
+A week is **full** when on each of its seven days some branch of the chain has sold, no delivery of the branch is
+missing, and the branch itself has sold in it. So the first and last week of the data and weeks with a day on which the
+whole chain was closed are not full. Weekdays on which the chain never trades (`closed_weekdays` in `conf/kpis.yml`) are
+not asked for.
+
+**Anomalies** (no. 20). `change` is c = revenue / revenue of the week before - 1, between two full weeks side by side.
+`deviation_score` is z = 0.6745 (c - median) / MAD, where median and MAD (the median of |c - median|) are those of all
+changes of the branch: what is usual for one branch is conspicuous in another. `is_anomaly` where |z| > 3.5. A new week
+may change what is usual, and so the flags of earlier weeks. Two flags are no anomalies: `anomaly_reason` is
+`previous_not_positive` where the week before had a revenue of 0 or less, and `no_spread` where MAD is 0. With
+`week_anomaly: {rule: change}` a change beyond a fixed share is flagged instead. `peer_change` is the median change of
+the other branches of the same format (or region) in the same week.
+
+**Last year.** A week with holidays in the branch's region (`conf/calendar.yml`) is compared with the week of last year
+that held the same holidays; one without with the ISO week of the same number, or, where a holiday lay there, with the
+nearest week of last year without one. `last_year_holiday` names the holidays by which it was chosen. `last_year_change`
+is told only where both weeks have as many days delivered.
+
+**Plan.** `plan_amount` is what is planned for the days of the week, where a source of entity `plan` delivers it. The
+plan of a month is spread evenly over its days; a plan by day or week goes before one by month.
+""".strip()
+
+
 def kpis_page() -> str:
     measures = [(f"`{m.name}`", m.number, m.unit, m.meaning, f"`{m.expr}`") for m in metrics.MEASURES]
     dimensions = [(f"`{d.name}`", d.meaning, f"`{d.expr}`") for d in metrics.DIMENSIONS]
@@ -280,6 +309,8 @@ def kpis_page() -> str:
             "`missing_days` (branch days that should have come and did not; such a group has a row without figures). `--bare` "
             "leaves it out. `gold.kpi_branch_day` has the same columns for each branch and day, `tillhouse status` for the "
             "whole lake. Files that are held are not in any figure; `tillhouse status` names them.",
+            "## Weeks",
+            KPI_WEEKS,
             "## The rows behind them",
             f"```sql\n{metrics.SOURCE.strip()}\n```",
         ]
@@ -550,6 +581,17 @@ CONF_MODELS: dict[str, tuple[type[BaseModel], str]] = {
     "bundles": (Bundles, "Below `bundles` in products.yml. Which sets are divided; `keep` goes before `explode`."),
     "channel_prices": (ChannelPrices, "Below `channel_prices` in products.yml."),
     "reused_numbers": (ReusedNumbers, "Below `reused_numbers` in products.yml."),
+    "calendar.yml": (
+        Calendar,
+        "Which public holidays the regions have (`gold.dim_holiday`, by the Python package `holidays`). Weeks are compared with "
+        "the week of last year that held the same holidays. The file may be missing.",
+    ),
+    "Holidays of a region": (RegionHolidays, "Below `regions` in calendar.yml."),
+    "kpis.yml": (
+        KpiRules,
+        "How `gold.kpi_branch_week` judges and compares weeks. The file may be missing: then the defaults count.",
+    ),
+    "week_anomaly": (WeekAnomaly, "Below `week_anomaly` in kpis.yml. [KPIs](kpis.md) has the definition."),
     "exceptions.yml": (
         ExceptionsFile,
         "Who answers for which exception, until when, and who hears of it after that. The file may be missing; an example stands "
@@ -597,6 +639,8 @@ SEE: dict[type[BaseModel], str] = {
     ControlFile: "control_file",
     Closed: "closed-days",
     **connector_docs.SEE,
+    RegionHolidays: "holidays-of-a-region",
+    WeekAnomaly: "week_anomaly",
     Duty: "a-duty",
     Match: "meant-exceptions",
     Escalation: "a-level-of-escalation",
@@ -851,6 +895,24 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "wins, and the secret itself in `TILLHOUSE_TOKEN_KEY` wins over both.",
         "time_travel_days": "For how many days, 7 to 3650, every past version of a table can be read. `tillhouse maintain` "
         "removes what is older.",
+    },
+    Calendar: {
+        "regions": "The chain's regions by their name in the master data of the branches. One that is not named has no holidays.",
+    },
+    RegionHolidays: {
+        "country": "ISO 3166-1 code, such as `DE`; Norway's is written in quotes: `'NO'`.",
+        "subdivision": "Part of the country as ISO 3166-2 names it, such as `BY`; without it the holidays of the whole country.",
+        "language": "Of the names, such as `en_US`; without it the country's own.",
+    },
+    KpiRules: {
+        "closed_weekdays": "Weekdays on which the whole chain never trades. A week is full without them.",
+        "peers": "Branches that a branch's change is set beside: those of the same format, or of the same region.",
+        "week_anomaly": "When a week of a branch is conspicuous.",
+    },
+    WeekAnomaly: {
+        "rule": "`score`: by the deviation from what is usual for the branch; `change`: by the change against the week before.",
+        "score_above": "A week is flagged where the deviation score, up or down, is above this (rule `score`).",
+        "change_above": "A week is flagged where the change, up or down, is above this share: `0.3` is 30 % (rule `change`).",
     },
     ExceptionsFile: {
         "responsible": "Duties by their weight: `owner`, `due` and `escalate` each come from the first duty that matches an "

@@ -76,6 +76,11 @@ PUBLIC = {
     "gold.kpi_branch_day": "branch_id business_date currency sales_before_returns return_amount revenue revenue_excl_tax "
     "receipts baskets items average_basket items_per_basket customers new_customers returning_customers revenue_per_customer "
     "identified_share unclear_amount excluded_amount lines_share discount_amount return_rate open_exceptions delivery_status",
+    "gold.dim_holiday": "date region name",
+    "gold.kpi_branch_week": "branch_id iso_year iso_week currency sales_before_returns return_amount revenue revenue_excl_tax "
+    "receipts baskets items average_basket items_per_basket customers new_customers returning_customers revenue_per_customer "
+    "identified_share unclear_amount excluded_amount lines_share discount_amount return_rate open_exceptions "
+    "previous_week_revenue last_year_revenue change deviation_score is_anomaly anomaly_reason repurchase_rate",
 }
 
 each_module = pytest.mark.parametrize("path", [*MODULES, *JOBS], ids=lambda path: str(path.relative_to(ROOT)))
@@ -339,3 +344,5 @@ def test_every_measure_of_a_branch_day_is_declared_once() -> None:
     columns = {column.name for column in make_docs.to_columns(gold.KPI_BRANCH_DAY)}
     assert set(branch_day.MEASURES) == {measure.name for measure in metrics.MEASURES}
     assert columns == {*branch_day.GRAIN, *branch_day.MEASURES, "excluded_amount", "open_exceptions", "delivery_status"}
+    of_weeks = {column.name for column in make_docs.to_columns(gold.KPI_BRANCH_WEEK)}
+    assert set(branch_day.MEASURES) <= of_weeks

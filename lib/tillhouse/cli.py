@@ -16,7 +16,9 @@ from pyspark.sql import DataFrame
 from tillhouse import pipeline
 from tillhouse.config import Config, load_config, read_model
 from tillhouse.errors import ConfigError, TillhouseError
+from tillhouse.gold import calendar
 from tillhouse.identity import conf as identity_conf
+from tillhouse.kpi import rules as kpi_rules
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.kpi.coverage import DAY_DIMENSIONS, ask_with_coverage
 from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
@@ -205,7 +207,8 @@ def _run(given: argparse.Namespace) -> int:
     config = _config(given)
     steps = pipeline.select(given.only, given.from_step, given.to_step)
     config.token_key()
-    identity_conf.load(config)
+    for room in (identity_conf, calendar, kpi_rules):
+        room.load(config)
     log_to_stderr()
     now = utc_now()
     spark = open_session()

@@ -13,11 +13,13 @@ from pyspark.sql import functions as F
 from tillhouse.bronze import ingest
 from tillhouse.config import Config, fingerprint
 from tillhouse.errors import ConfigError, TillhouseError
-from tillhouse.gold import facts, receipt_facts
+from tillhouse.gold import calendar, facts, receipt_facts
 from tillhouse.gold import step as gold_step
 from tillhouse.identity import conf as identity_conf
 from tillhouse.identity import step as identity_step
-from tillhouse.kpi import branch_day, metrics
+from tillhouse.kpi import metrics
+from tillhouse.kpi import rules as kpi_rules
+from tillhouse.kpi import step as kpi_step
 from tillhouse.ops import audit, deliveries, gate, rotate
 from tillhouse.ops import identity as identity_run
 from tillhouse.ops.lease import Lease
@@ -28,7 +30,7 @@ from tillhouse.silver import step as silver_step
 from tillhouse.sources.entities import CONTACT
 from tillhouse.store import Since
 from tillhouse.tables import Table, gold, ops, silver, vault
-from tillhouse.tables.entities import BUNDLE_COMPONENT, CATEGORY, CONSENT, PRODUCT_REFERENCE
+from tillhouse.tables.entities import BUNDLE_COMPONENT, CATEGORY, CONSENT, PLAN, PRODUCT_REFERENCE
 from tillhouse.tables.lake import bronze_tables, entity_tables, tables_of
 
 # Watermarks of a step hold, beside the tables that it reads, the parts of conf that it depends on, and the tables that it made.
@@ -56,6 +58,13 @@ class Step:
     audit: Callable[[Run, Since | None], Sequence[audit.Measured]] = lambda run, since: ()
     always: bool = False
     may_find_nothing: bool = False
+
+
+def _gold(run: Run, since: Since | None) -> dict[str, int]:
+    config = run.config
+    figures = gold_step.run(run.store, config.products, config.entities, run.as_of, since, payers=config.payers)
+    calendar.publish(run.store, calendar.load(config), since)
+    return figures
 
 
 STEPS = (
@@ -138,26 +147,25 @@ STEPS = (
             *(table for table in (PRODUCT_REFERENCE, CATEGORY, BUNDLE_COMPONENT) if table.name in config.entities),
         ),
         writes=lambda config: (
-            gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.FCT_SALE_LINE,
+            gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.DIM_HOLIDAY, gold.FCT_SALE_LINE,
             gold.FCT_PAYMENT, gold.FCT_TAX, gold.FCT_DISCOUNT, gold.FCT_RECEIPT,
         ),
         depends_on=lambda run: {
             "products.yml": run.config.products, "rules": (facts.RULES_VERSION, receipt_facts.RULES_VERSION), AS_OF: run.as_of,
-            "payers": run.config.payers,
+            "payers": run.config.payers, calendar.FILE: calendar.load(run.config),
         },
-        run=lambda run, since: gold_step.run(
-            run.store, run.config.products, run.config.entities, run.as_of, since, payers=run.config.payers
-        ),
+        run=_gold,
         audit=audit.gold_,
     ),
     Step(
         name="kpi",
         reads=lambda config: (
-            gold.FCT_RECEIPT, gold.DIM_BRANCH, gold.DIM_CUSTOMER, gold.DIM_DATE, silver.EXCEPTION, ops.DELIVERY,
+            gold.FCT_RECEIPT, gold.DIM_BRANCH, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.DIM_HOLIDAY, silver.EXCEPTION, ops.DELIVERY,
+            *((PLAN,) if PLAN.name in config.entities else ()),
         ),
-        writes=lambda config: (gold.KPI_BRANCH_DAY,),
-        depends_on=lambda run: {"measures": metrics.view_definition()},
-        run=lambda run, since: branch_day.run(run.store, since),
+        writes=lambda config: (gold.KPI_BRANCH_DAY, gold.KPI_BRANCH_WEEK),
+        depends_on=lambda run: {"measures": metrics.view_definition(), kpi_rules.FILE: kpi_rules.load(run.config)},
+        run=lambda run, since: kpi_step.run(run.store, kpi_rules.load(run.config), run.config.entities, since),
         audit=audit.kpi,
     ),
 )  # fmt: skip
@@ -330,7 +338,9 @@ def _why_all_anew(
     """Why what the step has made before is of no use; None if only what has changed since has to be worked on."""
     reason = None
     touches_all = sorted(
-        part for part in changed if part not in (AS_OF, DUTIES, identity_step.SOURCES) and not part.startswith("source ")
+        part
+        for part in changed
+        if part not in (AS_OF, DUTIES, calendar.FILE, identity_step.SOURCES) and not part.startswith("source ")
     )
     if step.always:
         reason = "looks for new files"

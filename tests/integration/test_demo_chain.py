@@ -18,7 +18,7 @@ from tests.integration.personal_data import clear_text_in
 from tillhouse.errors import TillhouseError
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.ops import status
-from tillhouse.tables import gold, receipt_details, silver, vault
+from tillhouse.tables import Table, gold, receipt_details, silver, vault
 from tillhouse.tables.bronze import bronze_table
 
 PUBLIC = (*silver.TABLES, *vault.TABLES, *gold.TABLES)
@@ -27,6 +27,33 @@ PUBLIC = (*silver.TABLES, *vault.TABLES, *gold.TABLES)
 def versions(chain: Chain) -> dict[str, int]:
     tables = [*PUBLIC, *(bronze_table(source.name, source.personal_data) for source in chain.config.sources)]
     return {table.full_name: chain.store.version(table)[1] for table in tables}
+
+
+def show(chain: Chain, *tables: Table) -> duckdb.DuckDBPyConnection:
+    """Tables of the lake for DuckDB, by their names."""
+    con = duckdb.connect()
+    for table in tables:
+        con.register(table.name, DeltaTable(str(chain.lake / table.schema / table.name)).to_pyarrow_table())
+    return con
+
+
+def test_the_figures_of_a_week_are_those_of_its_receipts_and_a_customer_counts_once(demo_lake: Chain) -> None:
+    con = show(demo_lake, gold.KPI_BRANCH_WEEK, gold.FCT_RECEIPT, gold.DIM_CUSTOMER)
+    names = "branch_id, iso_year, iso_week, revenue, baskets, customers, new_customers"
+    differing = con.sql(f"""
+        WITH expected AS (
+            SELECT branch_id, isoyear(business_date)::INT AS iso_year, week(business_date)::INT AS iso_week,
+                   sum(revenue_amount)::DECIMAL(18,2) AS revenue, count(*) FILTER (is_basket) AS baskets,
+                   count(DISTINCT customer_id) FILTER (is_basket) AS customers,
+                   count(DISTINCT customer_id) FILTER (receipt_key = first_purchase_receipt_key) AS new_customers
+            FROM fct_receipt r LEFT JOIN dim_customer c USING (customer_key, customer_id) GROUP BY ALL)
+        (SELECT {names} FROM expected EXCEPT ALL SELECT {names} FROM kpi_branch_week)
+        UNION ALL (SELECT {names} FROM kpi_branch_week EXCEPT ALL SELECT {names} FROM expected)""")
+    assert differing.fetchall() == []
+    told = con.sql("SELECT count(*) FILTER (is_full_week), count(change), count(DISTINCT branch_id) FROM kpi_branch_week")
+    full, changes, branches = told.fetchall()[0]
+    assert full > changes > 0
+    assert branches == 4
 
 
 def cards(chain: Chain) -> list[str]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
-from decimal import Decimal
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.frames import union
-from tillhouse.kpi.ask import ask, open_view
-from tillhouse.quality import expectations
-from tillhouse.quality.expectations import Identity
+from tillhouse.kpi.ask import ask
 from tillhouse.store import Since, Store, on_days
 from tillhouse.tables import gold, ops, silver
 from tillhouse.tables.gold import KPI_BRANCH_DAY
@@ -25,41 +23,14 @@ MEASURES = (
 )  # fmt: skip
 
 
-def run(store: Store, since: Since | None) -> dict[str, int]:
-    """Publish the branch figures of every day on which something has changed that they depend on.
-
-    Raises:
-        QualityError: the branches' figures do not add up to the chain's; nothing is published then.
-    """
-    dates = None if since is None else _touched_dates(store, since)
-    if dates is None:
-        store.expect(store.read(gold.FCT_RECEIPT).count())
-    elif not dates:
-        return {"branch_days": 0}
-    open_view(store)
+def measure(store: Store, dates: Sequence[date] | None) -> DataFrame:
+    """The branch figures of these days, or of all; ``open_view`` comes first."""
     measured = ask(store, MEASURES, GRAIN, None if dates is None else on_days(dates, KPI_BRANCH_DAY))
     deliveries = store.read(ops.DELIVERY).where("true" if dates is None else on_days(dates, ops.DELIVERY))
-    days = store.keep(to_kpi_branch_day(measured, store.read(silver.EXCEPTION), deliveries, store.read(gold.DIM_BRANCH)))
-    sums = days.agg(F.count("*"), F.sum("revenue"), F.sum("baskets")).collect()[0]
-    receipts = store.read(gold.FCT_RECEIPT).where("true" if dates is None else on_days(dates, gold.FCT_RECEIPT))
-    facts = receipts.agg(F.sum("revenue_amount"), F.count(F.when(F.col("is_basket"), 1))).collect()[0]
-    expectations.expect(
-        "kpi",
-        [
-            *expectations.keys_of({KPI_BRANCH_DAY: days}),
-            Identity("kpi_branch_day: revenue of the branches is that of fct_receipt", facts[0], sums[1]),
-            Identity("kpi_branch_day: baskets of the branches are those of fct_receipt", facts[1], sums[2]),
-        ],
-    )
-    if dates is None:
-        store.overwrite(gold.KPI_BRANCH_DAY, days)
-    else:
-        touched = store.spark.createDataFrame([(day,) for day in dates], "business_date DATE")
-        store.replace(gold.KPI_BRANCH_DAY, days, touched, dates)
-    return {"branch_days": sums[0], "revenue_cents": int((sums[1] or Decimal(0)) * 100)}
+    return to_kpi_branch_day(measured, store.read(silver.EXCEPTION), deliveries, store.read(gold.DIM_BRANCH))
 
 
-def _touched_dates(store: Store, since: Since) -> list[date]:
+def touched_dates(store: Store, since: Since) -> list[date]:
     """Days with other receipts, other exceptions, or other customers who bought for the first time."""
     changed = []
     if since.again:

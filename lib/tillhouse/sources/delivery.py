@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from tillhouse.strict import StrictModel
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-_WEEKDAYS: tuple[Weekday, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAYS: tuple[Weekday, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WEEK = re.compile(r"(\d{4})-?W(\d{2})", re.IGNORECASE)
 _DAY = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 
@@ -37,7 +37,7 @@ class Closed(StrictModel):
         return not self.branches and not self.regions
 
     def covers(self, day: date) -> bool:
-        return day in self.days or _WEEKDAYS[day.weekday()] in self.weekdays
+        return day in self.days or WEEKDAYS[day.weekday()] in self.weekdays
 
 
 class Delivery(StrictModel):

@@ -176,14 +176,19 @@ FCT_SALE_LINE = Table(
     version=2,
 )
 
-KPI_BRANCH_DAY = Table(
+DIM_HOLIDAY = Table(
     schema="gold",
-    name="kpi_branch_day",
-    grain="one row per branch, trading day and currency with a valid receipt, and per missing delivery, without figures",
+    name="dim_holiday",
+    grain="one row per day, region and holiday, in the years of dim_date",
     columns="""
-        branch_id STRING NOT NULL COMMENT 'branch',
-        business_date DATE NOT NULL COMMENT 'trading day',
-        currency STRING NOT NULL COMMENT 'ISO 4217; amounts of different currencies are never added',
+        date DATE NOT NULL COMMENT 'the day',
+        region STRING NOT NULL COMMENT 'region of the chain, see dim_branch',
+        name STRING NOT NULL COMMENT 'the holiday'
+    """,
+    key=("date", "region", "name"),
+)
+
+_MEASURES = """
         sales_before_returns DECIMAL(18,2) COMMENT 'KPI 3',
         return_amount DECIMAL(18,2) COMMENT 'KPI 2',
         revenue DECIMAL(18,2) COMMENT 'KPI 1, with VAT',
@@ -194,7 +199,7 @@ KPI_BRANCH_DAY = Table(
         average_basket DECIMAL(28,12) COMMENT 'KPI 5',
         items_per_basket DECIMAL(28,12) COMMENT 'KPI 6',
         customers BIGINT COMMENT 'distinct identified customers with a purchase',
-        new_customers BIGINT COMMENT 'whose first purchase in the whole chain is here and today',
+        new_customers BIGINT COMMENT 'whose first purchase in the whole chain is here and then',
         returning_customers BIGINT COMMENT 'the other identified ones',
         identified_revenue DECIMAL(18,2) COMMENT 'revenue of identified receipts',
         revenue_per_customer DECIMAL(28,12) COMMENT 'identified_revenue / customers',
@@ -205,6 +210,17 @@ KPI_BRANCH_DAY = Table(
         lines_share DECIMAL(28,12) COMMENT 'lines_revenue / revenue',
         discount_amount DECIMAL(18,2) COMMENT 'discounts; positive on sales',
         return_rate DECIMAL(28,12) COMMENT 'KPI 19: return_amount / sales_before_returns',
+"""
+
+KPI_BRANCH_DAY = Table(
+    schema="gold",
+    name="kpi_branch_day",
+    grain="one row per branch, trading day and currency with a valid receipt, and per missing delivery, without figures",
+    columns=f"""
+        branch_id STRING NOT NULL COMMENT 'branch',
+        business_date DATE NOT NULL COMMENT 'trading day',
+        currency STRING NOT NULL COMMENT 'ISO 4217; amounts of different currencies are never added',
+        {_MEASURES.strip()}
         open_exceptions BIGINT NOT NULL COMMENT 'open exceptions of the branch and day',
         delivery_status STRING COMMENT 'worst of all sources: missing, partial, late or on_time; NULL where conf expects none'
     """,
@@ -213,4 +229,39 @@ KPI_BRANCH_DAY = Table(
     version=2,
 )
 
-TABLES = (DIM_BRANCH, DIM_PRODUCT, DIM_CUSTOMER, DIM_DATE, FCT_RECEIPT, FCT_SALE_LINE, *gold_facts.TABLES, KPI_BRANCH_DAY)
+KPI_BRANCH_WEEK = Table(
+    schema="gold",
+    name="kpi_branch_week",
+    grain="one row per branch, ISO week and currency with a row in kpi_branch_day",
+    columns=f"""
+        branch_id STRING NOT NULL COMMENT 'branch',
+        iso_year INT NOT NULL COMMENT 'ISO 8601 year of the week',
+        iso_week INT NOT NULL COMMENT 'ISO 8601 week',
+        currency STRING NOT NULL COMMENT 'ISO 4217; amounts of different currencies are never added',
+        starts_on DATE NOT NULL COMMENT 'its Monday',
+        {_MEASURES.strip()}
+        open_exceptions BIGINT NOT NULL COMMENT 'open exceptions of the branch and week',
+        days_delivered INT NOT NULL COMMENT 'days on which the chain traded and no delivery of the branch is missing',
+        is_full_week BOOLEAN NOT NULL COMMENT 'each of its days but closed weekdays is such a day, and the branch has sold',
+        previous_week_revenue DECIMAL(18,2) COMMENT 'revenue of the week before',
+        change DECIMAL(28,12) COMMENT 'KPI 20: revenue / previous_week_revenue - 1; both weeks full, the one before above 0',
+        deviation_score DECIMAL(28,12) COMMENT 'KPI 20: 0.6745 (change - median) / MAD over all changes of the branch',
+        is_anomaly BOOLEAN NOT NULL COMMENT 'the deviation score, or the change, is above the limit of conf/kpis.yml',
+        anomaly_reason STRING COMMENT 'deviation or change (is_anomaly); previous_not_positive or no_spread (MAD 0): not judged',
+        peer_change DECIMAL(28,12) COMMENT 'median change of the other branches of the same format or region (conf/kpis.yml)',
+        last_year_iso_year INT COMMENT 'ISO year of the week of last year that this one is compared with, holidays aligned',
+        last_year_iso_week INT COMMENT 'that ISO week; NULL where last year had no such week',
+        last_year_holiday STRING COMMENT 'holidays of this week because of which it is that one; NULL without any',
+        last_year_revenue DECIMAL(18,2) COMMENT 'revenue of that week',
+        last_year_change DECIMAL(28,12) COMMENT 'revenue / last_year_revenue - 1; both with as many days delivered',
+        plan_amount DECIMAL(18,2) COMMENT 'planned revenue of the days of the week, where a plan is delivered',
+        repurchase_rate DECIMAL(28,12) COMMENT 'KPI 11; NULL, not computed by week yet'
+    """,
+    key=("branch_id", "iso_year", "iso_week", "currency"),
+    sort_by=("branch_id", "starts_on"),
+)
+
+TABLES = (
+    DIM_BRANCH, DIM_PRODUCT, DIM_CUSTOMER, DIM_DATE, DIM_HOLIDAY, FCT_RECEIPT, FCT_SALE_LINE, *gold_facts.TABLES,
+    KPI_BRANCH_DAY, KPI_BRANCH_WEEK,
+)  # fmt: skip
