@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 
 def union(frames: Sequence[DataFrame]) -> DataFrame:
@@ -13,3 +13,8 @@ def union(frames: Sequence[DataFrame]) -> DataFrame:
         return frames[0]
     middle = len(frames) // 2
     return union(frames[:middle]).unionByName(union(frames[middle:]))
+
+
+def column_of(spark: SparkSession, values: Iterable[str], name: str) -> DataFrame:
+    """Texts as the rows of one column, in order."""
+    return spark.createDataFrame([(value,) for value in sorted(values)], f"{name} STRING")

@@ -9,6 +9,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.frames import column_of
 from tillhouse.identity import vault
 from tillhouse.identity.conf import Conf
 from tillhouse.identity.decide import AUTO, REVIEW
@@ -65,7 +66,7 @@ def look(
         if conf is not None:
             matching = match_changed(
                 records,
-                changed.union(_keys(store, named)).distinct(),
+                changed.union(column_of(store.spark, named, "record_id")).distinct(),
                 Before(before, _numbers(store, conf, staff.tokens_before)),
                 rules=conf.rules,
                 model=conf.model,
@@ -109,12 +110,7 @@ def _numbers(store: Store, conf: Conf | None, tokens: Collection[str]) -> list[s
     """The staff's cards as records have them."""
     if not tokens or conf is None:
         return []
-    of_cards = store.spark.createDataFrame([(token,) for token in sorted(tokens)], "card_token STRING")
-    return vault.card_numbers(store, of_cards, conf.rules.check_digit)
-
-
-def _keys(store: Store, names: Collection[str]) -> DataFrame:
-    return store.spark.createDataFrame([(name,) for name in sorted(names)], "record_id STRING")
+    return vault.card_numbers(store, column_of(store.spark, tokens, "card_token"), conf.rules.check_digit)
 
 
 def _only_present(decided: Decided, records: DataFrame, store: Store) -> Decided:
@@ -122,7 +118,12 @@ def _only_present(decided: Decided, records: DataFrame, store: Store) -> Decided
     named = {name for pair in decided.pairs for name in pair}
     if not named:
         return decided
-    there = {row[0] for row in records.select("record_id").join(_keys(store, named), on="record_id", how="left_semi").collect()}
+    there = {
+        row[0]
+        for row in records.select("record_id")
+        .join(column_of(store.spark, named, "record_id"), on="record_id", how="left_semi")
+        .collect()
+    }
     return Decided(*(tuple(pair for pair in pairs if there.issuperset(pair)) for pairs in (decided.together, decided.apart)))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tillhouse.identity.rules import Contradiction, IdentityRules, Key
 
 AUTO, REVIEW, NONE = "auto", "review", "none"
-SCORE, APART = "score", "odds"
+SCORE, APART, WITHOUT_DUPLICATES = "score", "odds", "source_without_duplicates"
 
 
 def contradiction_sql(rules: IdentityRules) -> str:
@@ -15,7 +15,7 @@ def contradiction_sql(rules: IdentityRules) -> str:
     cases = [f"WHEN {_contradicts(contradiction)} THEN '{name}'" for name, contradiction in rules.contradictions.items()]
     if rules.without_duplicates:
         sources = ", ".join(f"'{source}'" for source in rules.without_duplicates)
-        cases.append(f"WHEN left_source = right_source AND left_source IN ({sources}) THEN 'source_without_duplicates'")
+        cases.append(f"WHEN left_source = right_source AND left_source IN ({sources}) THEN '{WITHOUT_DUPLICATES}'")
     cases.append(f"WHEN log_odds < {rules.thresholds.apart} THEN '{APART}'")
     return f"CASE {' '.join(cases)} END"
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tillhouse.identity.compare import BY_NAME, DIFFERS
-from tillhouse.identity.decide import APART, AUTO, REVIEW
+from tillhouse.identity.decide import APART, AUTO, REVIEW, WITHOUT_DUPLICATES
 from tillhouse.identity.decisions import TOGETHER
 from tillhouse.identity.model import IdentityModel
 from tillhouse.identity.rules import IdentityRules, Levels
-
-WITHOUT_DUPLICATES = "source_without_duplicates"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import functions as F
 
+from tillhouse.frames import column_of
 from tillhouse.identity import vault
 from tillhouse.store import Store
 from tillhouse.tables import silver
@@ -20,7 +21,7 @@ def carry_over(store: Store, version: int) -> int:
     rows = store.read(silver.IDENTITY_DECISION).collect()
     named = {key for row in rows for key in (*(row["left_keys"] or ()), *(row["right_keys"] or ()))}
     if named:
-        keys = store.spark.createDataFrame([(key,) for key in sorted(named)], "party_key STRING")
+        keys = column_of(store.spark, named, "party_key")
         found = renamed.join(F.broadcast(keys), on="party_key", how="left_semi").collect()
         new = {row["party_key"]: row["_new_key"] for row in found}
         decided = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tillhouse.frames import union
+from tillhouse.frames import column_of, union
 from tillhouse.identity import contacts, decisions, references, staff, survival, vault
 from tillhouse.identity.conf import Conf
 from tillhouse.identity.contacts import Contacts
@@ -125,7 +125,7 @@ def _references(state: _State) -> DataFrame:
         alike = references.tokens(named).join(held.distinct(), on=["kind", "token"], how="left_semi").select("party_key")
         touched.append(named.join(alike, on="party_key", how="left_semi"))
     if state.named:
-        decided = state.store.spark.createDataFrame([(key,) for key in sorted(state.named)], "party_key STRING")
+        decided = column_of(state.store.spark, state.named, "party_key")
         theirs = valid.join(decided, on="party_key", how="left_semi").select("customer_id").distinct()
         theirs = valid.join(theirs, on="customer_id", how="left_semi").select("party_key")
         touched.append(named.join(theirs.union(decided), on="party_key", how="left_semi"))
@@ -187,9 +187,8 @@ def _decided_by_people(state: _State, groups: DataFrame, decided: Decided, resol
         return groups
     unclear = resolved.where(F.col("reason") == UNCLEAR).select("party_key", "candidates").collect()
     asked = {row["party_key"]: row["candidates"] for row in unclear if row["party_key"] in about}
-    keys = sorted(about.union(*asked.values()))
     spark = state.store.spark
-    named = spark.createDataFrame([(key,) for key in keys], "party_key STRING")
+    named = column_of(spark, about.union(*asked.values()), "party_key")
     known = state.valid.select("party_key", F.concat(F.lit(_OF_CUSTOMER), "customer_id").alias("_known"))
     rows = (
         state.parties.select("party_key", is_reference().alias("_is_reference"))
@@ -261,8 +260,8 @@ def _reasons_of_contacts(store: Store, looked: Contacts, decided: Decided) -> Da
     found = looked.groups.select("party_key").join(best, on="party_key", how="left")
     rule: Column = F.col("_link.rule")
     if decided.together:
-        keys = [(key,) for key in sorted({key for pair in decided.together for key in pair})]
-        by_hand = store.spark.createDataFrame(keys, "party_key STRING").withColumn("_by_hand", F.lit(True))
+        by_hand = column_of(store.spark, {key for pair in decided.together for key in pair}, "party_key")
+        by_hand = by_hand.withColumn("_by_hand", F.lit(True))
         found = found.join(by_hand, on="party_key", how="left")
         rule = F.when(F.col("_by_hand"), STEWARD).otherwise(rule)
     evidence = F.when(F.col("_link").isNotNull(), F.to_json(F.struct(F.col("_link.with"), F.col("_link.levels"))))

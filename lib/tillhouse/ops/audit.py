@@ -10,7 +10,7 @@ from decimal import Decimal
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from tillhouse.frames import union
+from tillhouse.frames import column_of, union
 from tillhouse.gold.facts import VALID
 from tillhouse.ops.runs import Run
 from tillhouse.sources.entities import BY_NAME, CONTACT
@@ -64,7 +64,7 @@ def silver_(run: Run, since: Since | None) -> list[Measured]:
     added = _added(run, since)
     of_files = versions
     if added is not None:
-        files = store.spark.createDataFrame([(item["file_id"],) for item in added], "_file_id STRING")
+        files = column_of(store.spark, (item["file_id"] for item in added), "_file_id")
         of_files = versions.join(F.broadcast(files), on="_file_id", how="left_semi")
         dates = [row[0] for row in of_files.select("business_date").distinct().collect()]
         versions = versions.where(on_days(dates, silver.RECEIPT_VERSION))

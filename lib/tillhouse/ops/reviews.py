@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from tillhouse.errors import ConfigError
+from tillhouse.frames import column_of
 from tillhouse.identity import vault
 from tillhouse.identity.decisions import APART, TOGETHER
 from tillhouse.identity.explain import meaning, to_odds
@@ -218,7 +219,7 @@ def _asked(store: Store, answers: Sequence[Answer]) -> dict[str, Row]:
     """The questions that a file answers."""
     if not answers:
         return {}
-    named = store.spark.createDataFrame([(name,) for name in {item.review_id for item in answers}], "review_id STRING")
+    named = column_of(store.spark, {item.review_id for item in answers}, "review_id")
     rows = store.read(IDENTITY_REVIEW).join(F.broadcast(named), on="review_id", how="left_semi").collect()
     return {row.review_id: row for row in rows}
 
@@ -264,7 +265,7 @@ def _records_of_customers(store: Store, keys: Sequence[str]) -> dict[str, list[s
     if not keys:
         return {}
     valid = store.read(silver.PARTY_CUSTOMER).where("valid_to_run IS NULL").select("party_key", "customer_id")
-    named = store.spark.createDataFrame([(key,) for key in set(keys)], "party_key STRING")
+    named = column_of(store.spark, set(keys), "party_key")
     of = valid.join(F.broadcast(named), on="party_key", how="left_semi").withColumnRenamed("party_key", "named")
     contacts = valid.join(vault.records(store), on=F.col("party_key") == F.col("record_id"), how="left_semi")
     rows = (
