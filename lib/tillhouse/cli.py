@@ -25,6 +25,7 @@ from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
 from tillhouse.ops import (
     check,
     check_report,
+    close,
     customer_command,
     doctor,
     maintain,
@@ -75,6 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands.add_parser("customer", help="who is who: find, show, explain, merge, keep apart, split; answer questions"),
         _add_lake_arguments,
     )
+    close.add_arguments(
+        commands.add_parser(
+            "close", help="keep the figures of a period as published; list what changes later, for example 2017-06"
+        ),
+        _add_lake_arguments,
+    )
     source = commands.add_parser("source", help="look at an export before it is connected").add_subparsers(
         dest="action", required=True
     )
@@ -96,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     handlers = {
         "run": _run, "pull": _pull, "status": _status, "kpi": _kpi, "exceptions": _exceptions, "customer": _customer,
-        "source": _source,
+        "source": _source, "close": _close,
         "doctor": _doctor, "make-key": _make_key, **_UPKEEP,
     }  # fmt: skip
     return guarded(lambda: handlers[given.command](given))
@@ -411,6 +418,11 @@ def _exceptions(given: argparse.Namespace) -> int:
 def _customer(given: argparse.Namespace) -> int:
     config = _config(given)
     return customer_command.run(given, config, _open_lake(config), utc_now(), _say)
+
+
+def _close(given: argparse.Namespace) -> int:
+    config = _config(given)
+    return close.run(given, config, _open_lake(config), utc_now(), _say)
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:

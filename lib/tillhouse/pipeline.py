@@ -17,7 +17,7 @@ from tillhouse.gold import calendar, facts, receipt_facts
 from tillhouse.gold import step as gold_step
 from tillhouse.identity import conf as identity_conf
 from tillhouse.identity import step as identity_step
-from tillhouse.kpi import metrics
+from tillhouse.kpi import metrics, restatement
 from tillhouse.kpi import rules as kpi_rules
 from tillhouse.kpi import step as kpi_step
 from tillhouse.ops import audit, deliveries, gate, rotate
@@ -162,11 +162,16 @@ STEPS = (
         reads=lambda config: (
             gold.FCT_RECEIPT, gold.DIM_BRANCH, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.DIM_HOLIDAY, silver.EXCEPTION, ops.DELIVERY,
             *((PLAN,) if PLAN.name in config.entities else ()),
+            gold.CLOSED_PERIOD, silver.RECEIPT, silver.RECEIPT_VERSION, ops.FILE_LEDGER,
         ),
-        writes=lambda config: (gold.KPI_BRANCH_DAY, gold.KPI_BRANCH_WEEK),
+        writes=lambda config: (gold.KPI_BRANCH_DAY, gold.KPI_BRANCH_WEEK, gold.RESTATEMENT),
         depends_on=lambda run: {"measures": metrics.view_definition(), kpi_rules.FILE: kpi_rules.load(run.config)},
-        run=lambda run, since: kpi_step.run(run.store, kpi_rules.load(run.config), run.config.entities, since),
+        run=lambda run, since: {
+            **kpi_step.run(run.store, kpi_rules.load(run.config), run.config.entities, since),
+            **restatement.run(run.store, run.run_id, run.as_of, since),
+        },
         audit=audit.kpi,
+        may_find_nothing=True,
     ),
 )  # fmt: skip
 

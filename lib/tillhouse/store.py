@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -504,6 +504,13 @@ def on_days(dates: Iterable[date | None], table: Table) -> str:
     if None in given:
         parts.append(f"{MONTH} = '{NO_MONTH}'" if has_months else "business_date IS NULL")
     return " OR ".join(parts) or "false"
+
+
+def on_months(dates: Iterable[date], reach: timedelta) -> str:
+    """SQL predicate over a table's partition: the months of these days and of those that lie within ``reach`` of them."""
+    apart = range(-reach.days, reach.days + 1)
+    months = {f"{day + timedelta(days=days):%Y-%m}" for day in set(dates) for days in apart}
+    return f"{MONTH} IN ({quoted(months)})" if months else "false"
 
 
 def quoted(names: Iterable[str]) -> str:

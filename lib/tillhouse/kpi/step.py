@@ -34,8 +34,9 @@ def run(store: Store, rules: KpiRules, delivered: AbstractSet[str], since: Since
     if dates is None:
         store.expect(store.read(gold.FCT_RECEIPT).count())
     elif not dates:
-        if since is not None and _is_compared_otherwise(store, delivered, since):
-            store.overwrite(KPI_BRANCH_WEEK, _compared(store, _stored_weeks(store), rules, delivered))
+        if since is None or not _is_compared_otherwise(store, delivered, since):
+            return {}
+        store.overwrite(KPI_BRANCH_WEEK, _compared(store, _stored_weeks(store), rules, delivered))
         return {"branch_days": 0}
     open_view(store)
     days = store.keep(branch_day.measure(store, dates))

@@ -12,12 +12,14 @@ from tillhouse.errors import TillhouseError
 from tillhouse.ops.lease import Lease
 from tillhouse.ops.runs import new_run_id, tell, utc_now
 from tillhouse.store import Store, Stored, refuse_other_versions
-from tillhouse.tables import Table, ops, silver
+from tillhouse.tables import Table, gold, ops, silver
 from tillhouse.tables.lake import tables_of
 
 # What bronze cannot tell again: what was delivered, who is who, and what people have decided.
 KEPT_SCHEMAS = ("bronze", "ops", "vault")
-KEPT = (silver.PARTY, silver.PARTY_CUSTOMER, silver.IDENTITY_DECISION, silver.IDENTITY_REVIEW, silver.EXCEPTION)
+KEPT = (
+    silver.PARTY, silver.PARTY_CUSTOMER, silver.IDENTITY_DECISION, silver.IDENTITY_REVIEW, silver.EXCEPTION, gold.CLOSED_PERIOD,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tillhouse.tables import gold_facts
+from tillhouse.tables import gold_closing, gold_facts
 from tillhouse.tables.contract import MONTH, MONTH_COLUMN, Table
 
 FCT_PAYMENT, FCT_TAX, FCT_DISCOUNT = gold_facts.RECEIPT_FACTS
@@ -261,7 +261,10 @@ KPI_BRANCH_WEEK = Table(
     sort_by=("branch_id", "starts_on"),
 )
 
+CLOSED_PERIOD = gold_closing.closed_period(KPI_BRANCH_DAY)
+RESTATEMENT = gold_closing.RESTATEMENT
+
 TABLES = (
     DIM_BRANCH, DIM_PRODUCT, DIM_CUSTOMER, DIM_DATE, DIM_HOLIDAY, FCT_RECEIPT, FCT_SALE_LINE, *gold_facts.TABLES,
-    KPI_BRANCH_DAY, KPI_BRANCH_WEEK,
+    KPI_BRANCH_DAY, KPI_BRANCH_WEEK, CLOSED_PERIOD, RESTATEMENT,
 )  # fmt: skip
