@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Write the pages of docs/ from the code: tables, KPIs, rules and the mapping language.
 
-``--check`` writes nothing and tells which pages differ. Needs neither Spark nor a lake.
+``--check`` writes nothing and tells which pages differ. Where a published column changes, nothing is written without a
+``--reason``. Needs neither Spark nor a lake.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import connector_docs
+import contract_docs
+from contract_docs import TABLES, TableColumn, reference_of, to_columns, unit_of
 from pydantic import BaseModel
 
 from tillhouse.config import LakeFile
@@ -51,55 +53,14 @@ from tillhouse.sources.model import (
     Xml,
 )
 from tillhouse.sources.policy import ControlFile, DelayLimits, Quality, ShareLimits, Trailer
-from tillhouse.tables import Table, entities, gold, ops, silver, vault
-from tillhouse.tables.bronze import bronze_table
+from tillhouse.tables import Table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+__all__ = ["TableColumn", "to_columns"]
 MADE = "<!-- Made by scripts/make_docs.py; change the code or the script, not this page. -->"
 
 
 # The contracts
-
-
-@dataclass(frozen=True, slots=True)
-class TableColumn:
-    """One column of a contract."""
-
-    name: str
-    type: str
-    is_nullable: bool
-    comment: str | None
-
-
-def to_columns(table: Table) -> list[TableColumn]:
-    """The columns of a contract, read from its DDL without a Spark session.
-
-    Raises:
-        ValueError: a column is written in a way that this reading does not know.
-    """
-    columns = []
-    for part in _split(table.columns):
-        found = re.fullmatch(r"(\w+)\s+([A-Z].*?)(\s+NOT NULL)?(?:\s+COMMENT\s+'((?:[^'\\]|\\.)*)')?", part, re.DOTALL)
-        if not found:
-            raise ValueError(f"{table.full_name}: cannot read {part!r}; write name TYPE [NOT NULL] [COMMENT 'text']")
-        name, kind, not_null, comment = found.groups()
-        columns.append(TableColumn(name, kind, not not_null, comment))
-    return columns
-
-
-def _split(ddl: str) -> list[str]:
-    """The parts between the commas that stand neither in quotes nor in parentheses or angle brackets."""
-    parts, part, depth, quoted = [], "", 0, False
-    for character in ddl:
-        quoted ^= character == "'"
-        depth += 0 if quoted else (character in "(<") - (character in ")>")
-        if character == "," and not quoted and not depth:
-            parts.append(part.strip())
-            part = ""
-        else:
-            part += character
-    return [*parts, part.strip()] if part.strip() else parts
-
 
 SCHEMAS = {
     "bronze": "Every record of every delivered file as text, with where it came from. One table for each source, named "
@@ -115,21 +76,44 @@ SCHEMAS = {
 }
 
 
+DICTIONARY = """
+The same as files to load: [tables.csv](tables.csv) (grain, key, layout) and [columns.csv](columns.csv) (type, unit, foreign
+key, meaning). *refers to* names the column that a foreign key points to; in gold every value is there, unknown ones as members
+that say so. An id of a dimension with history points to several versions: join it with `is_current` for how things are now, or
+join the `_key` for how they were on the day of the fact. NULL is `yes` where a value may be missing. What may not be missing is
+refused when it is written, and so are another type and a key that is not unique.
+""".strip()
+
+CHANGES_INTRODUCTION = """
+Columns are added without notice. One that goes, changes its type or may be empty where it could not, and a key that changes,
+is listed here with the version of the contract from which on it holds, and why. A lake that was made by an older contract is
+brought forward by `tillhouse upgrade`.
+""".strip()
+
+
 def tables_page() -> str:
-    tables = (
-        bronze_table("{source}", personal=False), *silver.TABLES, *vault.TABLES, *entities.TABLES, *gold.TABLES, *ops.TABLES,
-    )  # fmt: skip
+    tables = TABLES
     text = [
         "# Tables",
         "Each table is a Delta folder `<schema>/<table>` below the lake root, those of `vault` below the vault root. "
         "`_key` is a surrogate (128-bit hash), `_id` a natural id, `_at` an instant (UTC), `_date` and `_on` a day; "
         "columns that begin with `_` are technical. Amounts include VAT unless their name says otherwise; net + tax = "
         "gross. A sale is positive, a return negative, for amounts and quantities.",
+        DICTIONARY,
         _table(("table", "grain"), [(f"[{table.full_name}](#{to_anchor(table.full_name)})", table.grain) for table in tables]),
     ]
     for schema, meaning in SCHEMAS.items():
         text += [f"## {schema}", meaning]
         text += [_contract(table) for table in tables if table.schema == schema]
+    changes = [
+        (f"`{item['table']}`", str(item["version"]), str(item["change"]), str(item["reason"]))
+        for item in contract_docs.explained(DOCS)
+    ]
+    text += [
+        "## Changes",
+        CHANGES_INTRODUCTION,
+        _table(("table", "version", "change", "reason"), changes) if changes else "None.",
+    ]
     return _page(text)
 
 
@@ -141,8 +125,19 @@ def _contract(table: Table) -> str:
         facts.append(f"Sorted by {_codes(table.sort_by)}.")
     if table.personal:
         facts.append("Holds personal data.")
-    rows = [(f"`{c.name}`", f"`{c.type}`", "yes" if c.is_nullable else "no", c.comment or "") for c in to_columns(table)]
-    return f"### {table.full_name}\n\n{' '.join(facts)}\n\n{_table(('column', 'type', 'NULL', 'meaning'), rows)}"
+    rows = [
+        (
+            f"`{c.name}`",
+            f"`{c.type}`",
+            "yes" if c.is_nullable else "no",
+            unit_of(table, c),
+            reference_of(table, c),
+            c.comment or "",
+        )
+        for c in to_columns(table)
+    ]
+    head = ("column", "type", "NULL", "unit", "refers to", "meaning")
+    return f"### {table.full_name}\n\n{' '.join(facts)}\n\n{_table(head, rows)}"
 
 
 # The KPIs
@@ -1136,6 +1131,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "rules.md": rules_page,
     "sources.md": sources_page,
     "connectors.md": connectors_page,
+    contract_docs.TABLES_FILE: contract_docs.tables_csv,
+    contract_docs.COLUMNS_FILE: contract_docs.columns_csv,
 }
 
 
@@ -1162,7 +1159,12 @@ def drift(folder: Path, pages: dict[str, str]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts/make_docs.py", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page differs")
+    parser.add_argument("--reason", default="", help="why public columns change; kept in docs/changes.yml")
     given = parser.parse_args(arguments)
+    faults = contract_docs.explain(DOCS, "" if given.check else given.reason)
+    if faults:
+        sys.stdout.write("\n".join([*faults, ""]))
+        return 1
     pages = make_pages()
     if given.check:
         found = drift(DOCS, pages)

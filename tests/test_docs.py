@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
+import contract_docs
 import make_docs
 import pytest
 from pyspark.sql import SparkSession
@@ -56,6 +58,64 @@ def shown_commands() -> list[list[str]]:
 def test_the_pages_of_docs_are_what_the_code_says() -> None:
     found = make_docs.drift(make_docs.DOCS, make_docs.make_pages())
     assert not found, f"run scripts/make_docs.py and commit docs/:\n{found}"
+
+
+def test_no_public_column_changes_without_a_reason() -> None:
+    found = contract_docs.changes(make_docs.DOCS)
+    assert not found, f"{'; '.join(map(str, found))}: {contract_docs.REMEDY}"
+    assert all(str(item["reason"]).strip() for item in contract_docs.explained(make_docs.DOCS))
+
+
+SOLD = Table("gold", "sold", "one row per sale", "id STRING NOT NULL, amount DECIMAL(18,2) NOT NULL, note STRING", ("id",))
+
+
+def publish(folder: Path, *tables: Table) -> None:
+    (folder / "tables.csv").write_text(contract_docs.tables_csv(tables), "utf-8")
+    (folder / "columns.csv").write_text(contract_docs.columns_csv(tables), "utf-8")
+
+
+def test_what_a_reader_of_a_table_may_stumble_over_needs_a_reason(tmp_path: Path) -> None:
+    publish(tmp_path, SOLD, replace(SOLD, name="gone"))
+    changed = replace(
+        SOLD, columns="id STRING, amount DECIMAL(18,5) NOT NULL, day DATE, _file STRING", key=("id", "day"), version=2
+    )
+    what = [
+        "gold.sold: its key was id, is id day", "gold.gone: the table is gone", "gold.sold: column id may be empty now",
+        "gold.sold: column amount was DECIMAL(18,2), is DECIMAL(18,5)", "gold.sold: column note is gone",
+    ]  # fmt: skip
+    assert [str(change) for change in contract_docs.changes(tmp_path, [changed])] == what
+    assert len(contract_docs.explain(tmp_path, "", [changed])) == 5
+    [*_, fault] = contract_docs.explain(tmp_path, "a sale has a day", [replace(changed, version=1)])
+    assert fault.startswith("gold.sold: column note is gone; its contract still has version 1: raise the version")
+    assert contract_docs.explained(tmp_path) == []
+    assert contract_docs.explain(tmp_path, "a sale has a day", [changed]) == []
+    publish(tmp_path, changed)
+    assert contract_docs.changes(tmp_path, [changed]) == []
+    assert [f"{item['table']}: {item['change']}" for item in contract_docs.explained(tmp_path)] == what
+    assert {item["reason"] for item in contract_docs.explained(tmp_path)} == {"a sale has a day"}
+
+
+def test_new_tables_and_columns_and_another_order_need_no_reason(tmp_path: Path) -> None:
+    publish(tmp_path, SOLD)
+    more = replace(
+        SOLD, columns="note STRING NOT NULL, day DATE, amount DECIMAL(18,2) NOT NULL COMMENT 'sum', id STRING NOT NULL"
+    )
+    assert contract_docs.changes(tmp_path, [replace(SOLD, name="other"), more]) == []
+
+
+def test_a_column_tells_its_unit_and_what_it_refers_to() -> None:
+    told = {
+        f"{table.full_name}.{column.name}": (contract_docs.unit_of(table, column), contract_docs.reference_of(table, column))
+        for table in gold.TABLES
+        for column in contract_docs.to_columns(table)
+    }
+    assert told["gold.fct_sale_line.gross_amount"] == ("money, in currency", "")
+    assert told["gold.fct_sale_line.product_key"] == ("", "gold.dim_product.product_key")
+    assert told["gold.dim_customer.first_purchase_receipt_key"] == ("", "gold.fct_receipt.receipt_key")
+    assert told["gold.dim_customer.home_branch_id"] == ("", "gold.dim_branch.branch_id (is_current)")
+    assert told["gold.kpi_branch_day.business_date"] == ("day", "gold.dim_date.date")
+    assert told["gold.kpi_branch_day.return_rate"] == ("0..1", "")
+    assert told["gold.fct_receipt.receipt_key"] == told["gold.dim_branch.branch_id"] == ("", "")
 
 
 def test_a_page_that_differs_is_told_by_its_lines(tmp_path: Path) -> None:

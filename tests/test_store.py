@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
+from tillhouse.errors import ContractError
 from tillhouse.keys import content_hash
 from tillhouse.store import Since, Store, on_days
 from tillhouse.tables import Table
@@ -56,6 +58,23 @@ def test_only_the_touched_keys_are_replaced_wherever_they_lay(store: Store) -> N
     moved = sales(store, [("a", MAY, "1.50"), ("d", MAY, "4.00")])
     assert store.replace(SALES, moved, keys(store, "a", "c", "d"), [JANUARY, MAY, None])
     assert stored(store) == {"a": (MAY, "1.50"), "b": (JANUARY, "2.00"), "d": (MAY, "4.00")}
+
+
+def test_a_key_that_repeats_is_refused_and_nothing_is_written(store: Store) -> None:
+    store.append(SALES, sales(store, [("a", JANUARY, "1.00")]))
+    twice = sales(store, [("b", MAY, "1.50"), ("b", MAY, "2.00"), ("c", MAY, "2.00")])
+    store.expect(3)
+    with pytest.raises(ContractError, match=r"silver\.sales: 1 of 3 rows repeat a key \(id\); nothing was written"):
+        store.replace(SALES, twice, keys(store, "b", "c"), [MAY])
+    store.expect(None)
+    assert stored(store) == {"a": (JANUARY, "1.00")}
+
+
+def test_a_value_that_may_not_be_missing_is_refused_and_nothing_is_written(store: Store) -> None:
+    nameless = sales(store, [("a", JANUARY, "1.00")]).withColumn("id", F.lit(None).cast("string"))
+    with pytest.raises(Exception, match="DELTA_NOT_NULL_CONSTRAINT_VIOLATED"):
+        store.append(SALES, nameless)
+    assert stored(store) == {}
 
 
 def test_rows_that_do_not_differ_are_not_written_again(store: Store) -> None:

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 from pyspark.storagelevel import StorageLevel
 
-from tillhouse.errors import ConfigError, StoreError, TillhouseError
+from tillhouse.errors import ConfigError, ContractError, StoreError, TillhouseError
 from tillhouse.faults import Damage, find_damage, to_store_error
 from tillhouse.keys import content_hash
 from tillhouse.tables import Table
@@ -46,6 +46,7 @@ class Stored:
     struct: StructType
     partition_by: tuple[str, ...]
     properties: Mapping[str, str]
+    grain: str | None = None
 
     @property
     def contract_version(self) -> int:
@@ -86,6 +87,7 @@ class Store:
         self.vault = _absolute(vault)
         self.before_commit: Callable[[str], None] = lambda table: None
         self._usual = {name: str(spark.conf.get(name)) for name in FOR_LITTLE}
+        self._is_little = False
         is_local = str(spark.sparkContext.master).startswith("local")
         self._level = StorageLevel.MEMORY_AND_DISK if is_local else StorageLevel.MEMORY_AND_DISK_2
 
@@ -199,7 +201,8 @@ class Store:
         assert jvm is not None
         properties = dict(jvm.scala.jdk.javaapi.CollectionConverters.asJava(metadata.configuration()))
         partition_by = tuple(jvm.scala.jdk.javaapi.CollectionConverters.asJava(metadata.partitionColumns()))
-        return Stored(StructType.fromJson(json.loads(metadata.schemaString())), partition_by, properties)
+        struct = StructType.fromJson(json.loads(metadata.schemaString()))
+        return Stored(struct, partition_by, properties, metadata.description())
 
     def make_anew(self, table: Table) -> None:
         """Empty a table and give it the columns and the layout of its contract, in one commit; older versions stay readable."""
@@ -224,6 +227,22 @@ class Store:
         self.before_commit(table.full_name)
         self.spark.sql(f"ALTER TABLE {self._quoted(table)} SET TBLPROPERTIES ({_assignments(properties)})")
         return True
+
+    def set_comments(self, table: Table) -> int:
+        """Give a table and its columns the texts of its contract; returns how many differed. No row is touched."""
+        stored = self.stored(table)
+        assert stored is not None
+        there = {field.name: field.metadata.get("comment") for field in stored.struct}
+        wanted = {field.name: field.metadata.get("comment") for field in table.struct if field.name in there}
+        texts = [f"{name} COMMENT {_literal(text or '')}" for name, text in wanted.items() if (there[name] or "") != (text or "")]
+        if not texts and stored.grain == table.grain:
+            return 0
+        self.before_commit(table.full_name)
+        if texts:
+            self.spark.sql(f"ALTER TABLE {self._quoted(table)} ALTER COLUMN {', '.join(texts)}")
+        if stored.grain != table.grain:
+            self.spark.sql(f"COMMENT ON TABLE {self._quoted(table)} IS {_literal(table.grain)}")
+        return len(texts) + (stored.grain != table.grain)
 
     def _quoted(self, table: Table) -> str:
         return f"delta.`{self.path(table).replace('`', '``')}`"
@@ -366,8 +385,8 @@ class Store:
         Generating and compiling code for a query costs more than it saves on few rows, and so does planning it anew between its
         stages: there Spark interprets one plan.
         """
-        is_little = rows is not None and rows < LITTLE
-        for name, value in (FOR_LITTLE if is_little else self._usual).items():
+        self._is_little = rows is not None and rows < LITTLE
+        for name, value in (FOR_LITTLE if self._is_little else self._usual).items():
             self.spark.conf.set(name, value)
 
     def append(self, table: Table, rows: DataFrame) -> None:
@@ -418,17 +437,31 @@ class Store:
         return True
 
     def _contents(self, table: Table, old: DataFrame, new: DataFrame) -> tuple[_Content, _Content]:
-        """Number of rows and a hash of all of them, independent of their order, before and after."""
+        """Number of rows and a hash of all of them, independent of their order, before and after.
+
+        Where a step works on little, the key of the new rows is counted on the way; what writes much looks at its keys itself.
+
+        Raises:
+            ContractError: two of the new rows have the same key.
+        """
         hashed = [
             rows.select(
                 F.lit(side).alias("_side"),
                 content_hash(*_hashable(table, [name for name in rows.columns if name in table.column_names])).alias("_hash"),
+                (content_hash(*table.key) if side and self._is_little else F.lit(None).cast("bigint")).alias("_key"),
             )
             for side, rows in enumerate((old, new))
         ]
         low, high = F.col("_hash").bitwiseAND(0xFFFFFFFF), F.shiftrightunsigned("_hash", 32)
-        counted = hashed[0].union(hashed[1]).groupBy("_side").agg(F.count("*"), F.sum(low), F.sum(high)).collect()
+        keys = F.size(F.collect_set("_key")) if self._is_little else F.lit(None)
+        counted = hashed[0].union(hashed[1]).groupBy("_side").agg(F.count("*"), F.sum(low), F.sum(high), keys).collect()
         found: dict[int, _Content] = {row[0]: (row[1], row[2], row[3]) for row in counted}
+        repeated = [row[1] - row[4] for row in counted if row[0] == 1 and self._is_little and row[1] != row[4]]
+        if repeated:
+            raise ContractError(
+                f"{table.full_name}: {repeated[0]:,} of {found[1][0]:,} rows repeat a key ({', '.join(table.key)}); nothing was "
+                f"written. The table builder must give one row per key (tables/{table.schema}.py)."
+            )
         return found.get(0, _NOTHING), found.get(1, _NOTHING)
 
     def _write(self, table: Table, rows: DataFrame, mode: str, **options: str) -> None:

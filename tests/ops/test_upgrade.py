@@ -199,6 +199,16 @@ def test_properties_alone_recompute_nothing(store: Store, config: Config, monkey
     assert store.read(FACT).count() == 1
 
 
+def test_comments_become_those_of_the_release(store: Store, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = replace(FACT, columns="id INT NOT NULL COMMENT 'what one''s number is'", grain="one row per fact")
+    contracts(monkeypatch, told)
+    assert upgrade.upgrade(store, config) == ["gold.fact comments: 2 as in the contract"]
+    stored = store.stored(told)
+    assert stored is not None
+    assert (stored.struct, stored.grain) == (told.struct, "one row per fact")
+    assert upgrade.upgrade(store, config) == []
+
+
 def test_what_was_there_before_a_table_was_made_anew_can_still_be_read(
     store: Store, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:

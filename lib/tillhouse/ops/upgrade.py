@@ -50,7 +50,8 @@ class Change:
 def upgrade(store: Store, config: Config) -> list[str]:
     """Bring every table from its version of the contract to this release's; returns what was done, nothing if there was nothing.
 
-    Tables that the steps can make again from bronze are emptied where their rows cannot be kept. Where the steps have to work
+    Comments, which tell readers what a column holds, become those of this release in any case. Tables that the steps can make
+    again from bronze are emptied where their rows cannot be kept. Where the steps have to work
     again, the watermarks go first: until the last table is done a run refuses, afterwards it recomputes.
 
     Raises:
@@ -90,7 +91,11 @@ def _upgrade(store: Store, tables: Iterable[Table]) -> list[str]:
             store.add_columns(change.table, change.columns)
         store.set_properties(change.table, change.table.properties)  # the version among them, so this ends it
         tell("table upgraded", table=change.table.full_name, change=str(change))
-    return [str(change) for change in changes]
+    texts = {table.full_name: store.set_comments(table) for table in found}
+    return [
+        *(str(change) for change in changes),
+        *(f"{name} comments: {number} as in the contract" for name, number in texts.items() if number),
+    ]
 
 
 def to_change(table: Table, stored: Stored) -> Change:
