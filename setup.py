@@ -58,6 +58,8 @@ setup(
             "pytest-xdist>=3.6",  # two processes: a chain's test keeps one processor busy
             "chispa>=0.11",  # data frame equality with readable differences
             "deltalake>=1.2",  # a second reader of gold
+            "polars>=1.30",  # a third
+            "impyla>=0.22",  # a Python client of the Thrift server
             "ruff>=0.13",
             "mypy>=1.17",
             "types-PyYAML",

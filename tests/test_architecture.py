@@ -28,6 +28,7 @@ SHARED = (
     "tables",
 )  # fmt: skip
 BEFORE = ("pull",)  # writes what the first layer reads; no layer knows it
+AFTER = ("serving",)  # hands out what the last layers have made
 KNOW_LAYERS = ("pipeline", "cli", "ops")
 IN_OPS = {"delivery": ("deliveries.py",), "identity": ("identity.py",)}  # what of a step knows several layers
 
@@ -120,7 +121,7 @@ def rooms_used_by(room: str) -> set[str]:
 
 
 def test_every_room_is_known_to_this_test() -> None:
-    assert {room_of(path) for path in MODULES} - {"__init__"} == {*LAYERS, *SHARED, *BEFORE, *KNOW_LAYERS}
+    assert {room_of(path) for path in MODULES} - {"__init__"} == {*LAYERS, *SHARED, *BEFORE, *AFTER, *KNOW_LAYERS}
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -131,6 +132,11 @@ def test_a_layer_uses_only_the_shared_rooms(layer: str) -> None:
 @pytest.mark.parametrize("room", [*SHARED, *BEFORE])
 def test_a_shared_room_knows_no_layer(room: str) -> None:
     assert rooms_used_by(room) <= set(SHARED)
+
+
+@pytest.mark.parametrize("room", AFTER)
+def test_what_hands_out_figures_knows_the_layer_of_figures_alone(room: str) -> None:
+    assert rooms_used_by(room) <= {*SHARED, "kpi"}
 
 
 def test_a_pull_needs_neither_spark_nor_a_lake() -> None:

@@ -40,6 +40,7 @@ from tillhouse.ops import (
 from tillhouse.ops.runs import Run, StepResult, log_to_stderr, new_run_id, tell, utc_now
 from tillhouse.pull import command as pull_command
 from tillhouse.pull.client import Clock
+from tillhouse.serving import sql
 from tillhouse.session import open_light_session, open_session
 from tillhouse.sources import profile
 from tillhouse.sources.entities import FIELDS
@@ -92,6 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--kind", choices=FIELDS, metavar="KIND", help="kind of record, where the guess is wrong: " + ", ".join(FIELDS)
     )
     _add_check(source.add_parser("check", help="what a run would make of a file, without a lake"))
+    served = commands.add_parser("serve", help="let other programs ask gold").add_subparsers(dest="action", required=True)
+    by_sql = served.add_parser("sql", help="by JDBC, ODBC or the HiveServer2 protocol, for programs of this machine")
+    _add_lake_arguments(by_sql)
+    by_sql.add_argument("--host", default=sql.LOOPBACK, help=f"loopback address to listen on ({sql.LOOPBACK})")
+    by_sql.add_argument("--port", type=int, default=sql.PORT, help=f"({sql.PORT})")
     _add_lake_arguments(commands.add_parser("maintain", help="join small files, delete what no promised version needs"))
     _add_lake_arguments(commands.add_parser("upgrade", help="bring the lake of an older release forward to this one"))
     _add_lake_arguments(commands.add_parser("repair", help="set damaged files aside that the logs of tables end in"))
@@ -103,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     handlers = {
         "run": _run, "pull": _pull, "status": _status, "kpi": _kpi, "exceptions": _exceptions, "customer": _customer,
-        "source": _source, "close": _close,
+        "source": _source, "close": _close, "serve": _serve,
         "doctor": _doctor, "make-key": _make_key, **_UPKEEP,
     }  # fmt: skip
     return guarded(lambda: handlers[given.command](given))
@@ -326,6 +332,11 @@ def _kpi(given: argparse.Namespace) -> int:
     _say(_as_json(rows) if given.json else as_table(rows))
     if not is_told and not given.json:
         _say(f"what is kept out, open or missing is known by branch and day only: {', '.join(DAY_DIMENSIONS)}")
+    return 0
+
+
+def _serve(given: argparse.Namespace) -> int:
+    sql.serve(_config(given), given.host, given.port, _say)
     return 0
 
 
