@@ -18,7 +18,7 @@ from pathlib import Path
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from tillhouse.keys import surrogate_key
+from tillhouse.keys import BEGINNING, surrogate_key
 from tillhouse.session import open_session
 from tillhouse.store import Store
 from tillhouse.tables import Table, silver
@@ -199,8 +199,12 @@ class Made:
     def write(self, store: Store) -> None:
         """The tables that gold reads, into an empty lake."""
         store.create_missing(silver.TABLES)
-        store.overwrite(silver.BRANCH, self.branches())
-        store.overwrite(silver.PRODUCT, self.products())
+        since_ever = F.lit(BEGINNING)
+        branches, products = self.branches(), self.products()
+        store.overwrite(silver.BRANCH, branches)
+        store.overwrite(silver.BRANCH_VERSION, branches.withColumn("valid_from", since_ever))
+        store.overwrite(silver.PRODUCT, products)
+        store.overwrite(silver.PRODUCT_VERSION, products.withColumn("valid_from", since_ever))
         store.overwrite(silver.PARTY, self.parties())
         store.overwrite(silver.PARTY_CUSTOMER, self.party_customers())
         self.add(store, 0, self.sizes.receipts)

@@ -7,6 +7,7 @@ Among the files are some that were sent again, renamed, overlap with others, cor
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import random
@@ -99,6 +100,20 @@ def disturb(landing: Path) -> None:
     empty: dict[str, object] = {"completed_at": None, "items": [], "state": "deleted"}
     text = "\n".join(json.dumps({**record, **empty}) for record in gone) + "\n"
     later(cloud[1], "20300104T0000").write_text(text, "utf-8")  # receipts that the source takes back
+    [branches], [products] = (list((landing / "erp" / name).iterdir()) for name in ("branches", "products"))
+    retold(branches, "20170109T0000", "Region", "Elsewhere")  # lists of other days, which begin in the midst of the sales
+    retold(branches, "20170116T0000", "Format", "")
+    retold(products, "20170112T0000", "Marke", "Another")
+
+
+def retold(path: Path, exported: str, column: str, value: str) -> None:
+    """The list as exported at another time, in which every second row has another value."""
+    with path.open(encoding="cp1252", newline="") as file:
+        names, *rows = csv.reader(file, delimiter=";")
+    position = names.index(column)
+    told = [[*row[:position], value, *row[position + 1 :]] if number % 2 else row for number, row in enumerate(rows)]
+    with later(path, exported).open("w", encoding="cp1252", newline="") as file:
+        csv.writer(file, delimiter=";", lineterminator="\r\n").writerows([names, *told])
 
 
 def later(path: Path, exported: str) -> Path:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from functools import reduce
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType
+
+BEGINNING = date(1900, 1, 1)  # first day of what holds since ever
 
 
 def surrogate_key(*natural: Column | str) -> Column:

@@ -88,9 +88,10 @@ STEPS = (
         name="silver",
         reads=lambda config: (*bronze_tables(config.sources), ops.FILE_LEDGER),
         writes=lambda config: (
-            silver.BRANCH, silver.PRODUCT, silver.RECEIPT_VERSION, silver.RECEIPT_LINE, silver.RECEIPT, silver.RECEIPT_PAYMENT,
-            silver.RECEIPT_LINE_TAX, silver.RECEIPT_REFERENCE, silver.RECEIPT_ADJUSTMENT, silver.CLOSING_TOTAL, vault.PARTY,
-            silver.PARTY, *entity_tables(config.sources), silver.EXCEPTION,
+            silver.BRANCH, silver.BRANCH_VERSION, silver.PRODUCT, silver.PRODUCT_VERSION, silver.RECEIPT_VERSION,
+            silver.RECEIPT_LINE, silver.RECEIPT, silver.RECEIPT_PAYMENT, silver.RECEIPT_LINE_TAX,
+            silver.RECEIPT_REFERENCE, silver.RECEIPT_ADJUSTMENT, silver.CLOSING_TOTAL, vault.PARTY, silver.PARTY,
+            *entity_tables(config.sources), silver.EXCEPTION,
         ),
         depends_on=lambda run: {
             "rules": (rules.RECEIPT_RULES, rules.BRANCH_RULES, lines.RULES_VERSION, records.RULES_VERSION),
@@ -142,13 +143,13 @@ STEPS = (
     Step(
         name="gold",
         reads=lambda config: (
-            silver.RECEIPT, silver.RECEIPT_LINE, *receipt_facts.TOLD_BESIDE, silver.PRODUCT, silver.BRANCH, silver.PARTY_CUSTOMER,
-            silver.PARTY_WITHOUT_CUSTOMER, silver.IDENTITY_DECISION,
+            silver.RECEIPT, silver.RECEIPT_LINE, *receipt_facts.TOLD_BESIDE, silver.PRODUCT, silver.PRODUCT_VERSION,
+            silver.BRANCH_VERSION, silver.PARTY_CUSTOMER, silver.PARTY_WITHOUT_CUSTOMER, silver.IDENTITY_DECISION,
             *(table for table in (PRODUCT_REFERENCE, CATEGORY, BUNDLE_COMPONENT) if table.name in config.entities),
         ),
         writes=lambda config: (
-            gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.DIM_HOLIDAY, gold.FCT_SALE_LINE,
-            gold.FCT_PAYMENT, gold.FCT_TAX, gold.FCT_DISCOUNT, gold.FCT_RECEIPT,
+            gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.DIM_HOLIDAY,
+            gold.FCT_SALE_LINE, gold.FCT_PAYMENT, gold.FCT_TAX, gold.FCT_DISCOUNT, gold.FCT_RECEIPT,
         ),
         depends_on=lambda run: {
             "products.yml": run.config.products, "rules": (facts.RULES_VERSION, receipt_facts.RULES_VERSION), AS_OF: run.as_of,

@@ -47,6 +47,15 @@ FIGURES = {
                   excluded_amount
            FROM kpi_branch_day WHERE revenue IS NOT NULL""",
     ),
+    "region of each branch and day, as it was then": (
+        """SELECT d.branch_id, d.business_date::DATE,
+                  CASE WHEN d.business_date::DATE < p.business_date::DATE THEN split_part(p.fate, ' before, ', 1)
+                       ELSE b.region END
+           FROM expected_branch_day d JOIN branches b ON b.branch_id = d.branch_id
+           LEFT JOIN planted p ON p.kind = 'new_region' AND p.branch_id = d.branch_id""",
+        """SELECT DISTINCT f.branch_id, f.business_date, b.region
+           FROM fct_receipt f JOIN dim_branch b ON b.branch_key = f.branch_key""",
+    ),
     "payments by branch and tender": (
         "SELECT source, branch_id, tender_type, amount::DECIMAL(18,2) FROM expected_payments",
         """SELECT source, branch_id, tender_type, sum(amount)::DECIMAL(18,2) FROM receipt_payment

@@ -7,10 +7,10 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from tillhouse.keys import surrogate_key
+from tillhouse.gold import history
+from tillhouse.gold.history import member_key
+from tillhouse.keys import BEGINNING
 from tillhouse.tables.gold import DIM_BRANCH, DIM_CUSTOMER, DIM_DATE, DIM_PRODUCT
-
-BEGINNING = date(1900, 1, 1)
 
 
 def _always() -> dict[str, Column]:
@@ -22,30 +22,26 @@ def _always() -> dict[str, Column]:
     }
 
 
-def member_key(natural: str) -> Column:
-    """Surrogate key of a dimension's member valid since ever."""
-    return surrogate_key(natural, F.lit(BEGINNING))
+def to_dim_branch(versions: DataFrame) -> DataFrame:
+    """One row per branch and version. ``versions``: silver.branch_version."""
+    return DIM_BRANCH.conform(history.with_validity(versions, history.BRANCH))
 
 
-def to_dim_branch(branches: DataFrame) -> DataFrame:
-    """One row per branch."""
-    return DIM_BRANCH.conform(branches.withColumns({"branch_key": member_key("branch_id"), **_always()}))
+def to_dim_product(versions: DataFrame, sold: DataFrame, groups: DataFrame | None = None) -> DataFrame:
+    """One row per product and version; a sold one (``product_ref``) without master data is a member too: no line is an orphan.
 
-
-def to_dim_product(products: DataFrame, sold: DataFrame, groups: DataFrame | None = None) -> DataFrame:
-    """One row per product; a sold one (``product_ref``) without master data is a member too, so that no line is an orphan.
-
-    ``groups``: product groups, which are members for what is sold without a product.
+    ``versions``: silver.product_version; ``groups``: product groups, members for what is sold without a product.
     """
     sold = sold.where("product_ref IS NOT NULL").select(F.col("product_ref").alias("product_id")).distinct()
-    unknown = sold.join(products, on="product_id", how="left_anti")
-    known = products.drop("source").withColumns({"is_known": F.lit(True), "is_group": F.lit(False)})
+    unknown = sold.join(versions, on="product_id", how="left_anti")
+    known = history.with_validity(versions, history.PRODUCT)
+    known = known.withColumns({"is_known": F.lit(True), "is_group": F.lit(False)}).drop("source")
     nothing = {"is_known": F.lit(False), "is_group": F.lit(False), "is_bundle": F.lit(False)}
-    listed = known.unionByName(unknown.withColumns(nothing), allowMissingColumns=True)
+    others = unknown.withColumns(nothing)
     if groups is not None:
-        listed = listed.unionByName(groups.withColumn("is_known", F.lit(True)), allowMissingColumns=True)
-    keyed = {"product_key": member_key("product_id"), "parent_product_id": F.coalesce("parent_product_id", "product_id")}
-    return DIM_PRODUCT.conform(listed.withColumns({**keyed, **_always()}))
+        others = others.unionByName(groups.withColumn("is_known", F.lit(True)), allowMissingColumns=True)
+    keyed = {"product_key": member_key("product_id"), "parent_product_id": F.col("product_id")}
+    return DIM_PRODUCT.conform(known.unionByName(others.withColumns({**keyed, **_always()}), allowMissingColumns=True))
 
 
 def to_dim_customer(receipts: DataFrame) -> DataFrame:

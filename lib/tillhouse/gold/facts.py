@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tillhouse.gold.bundles import SET, with_bundles_exploded
-from tillhouse.gold.dimensions import member_key
+from tillhouse.gold.history import BRANCH, PRODUCT, member_key, with_version_key
 from tillhouse.gold.product_groups import with_group_keys
 from tillhouse.money import with_largest_remainder
 from tillhouse.products.rules import ProductRules
@@ -32,7 +33,8 @@ def to_sale_lines(
 ) -> DataFrame:
     """One row per line of a valid receipt, receipt-level discounts allocated to the goods, then sets divided.
 
-    ``lines``, ``receipts``: silver; ``products``: gold.dim_product, current members; ``shares``: of sets that are exploded;
+    ``lines``, ``receipts``: silver; ``products``: gold.dim_product, of which the version of the line's day is its product, and
+    the one that holds now tells whether it is counted by line; ``shares``: of sets that are exploded;
     ``categories``: silver.category; both only where there are any.
     """
     valid = lines.join(receipts.where(f"NOT ({VALID})").select("receipt_key"), on="receipt_key", how="left_anti")
@@ -45,16 +47,24 @@ def to_sale_lines(
         allocated = allocated.withColumn("bundle_role", F.lit(None).cast("string"))
     else:
         allocated = allocated.transform(with_bundles_exploded, shares)
-    is_measured = F.lit(False)
-    for level, names in rules.counted_by_line.items():
-        is_measured = is_measured | F.coalesce(F.col(level).isin(*names), F.lit(False))
-    members = products.select(F.col("product_id").alias("product_ref"), "product_key", is_measured.alias("_is_measured"))
-    joined = allocated.join(F.broadcast(members), on="product_ref", how="left")
+    joined = allocated.withColumn("product_id", F.col("product_ref")).transform(with_version_key, products, PRODUCT)
+    joined = joined.transform(_with_measured, products.where("is_current"), rules)
     if categories is not None:
         joined = joined.transform(with_group_keys, categories, rules)
-    return FCT_SALE_LINE.conform(
-        joined.withColumns({"item_count": _item_count(rules.piece_units)}).withColumnRenamed("product_ref", "product_id")
-    )
+    return FCT_SALE_LINE.conform(joined.withColumns({"item_count": _item_count(rules.piece_units)}))
+
+
+def is_measured(rules: ProductRules) -> Column:
+    """Whether a line of a product counts as one item whatever its quantity, by the product groups of conf."""
+    levels = [F.coalesce(F.col(level).isin(*names), F.lit(False)) for level, names in rules.counted_by_line.items()]
+    return reduce(lambda left, right: left | right, levels, F.lit(False))
+
+
+def _with_measured(lines: DataFrame, products: DataFrame, rules: ProductRules) -> DataFrame:
+    if not rules.counted_by_line:
+        return lines.withColumn("_is_measured", F.lit(False))
+    measured = products.where(is_measured(rules)).select("product_id", F.lit(True).alias("_is_measured"))
+    return lines.join(F.broadcast(measured), on="product_id", how="left")
 
 
 def _flags() -> dict[str, Column]:
@@ -135,11 +145,18 @@ def with_allocated_discounts(lines: DataFrame) -> DataFrame:
 
 
 def to_fct_receipts(
-    receipts: DataFrame, sale_lines: DataFrame, payments: DataFrame, party_customers: DataFrame, no_customer: NoCustomer
+    receipts: DataFrame,
+    sale_lines: DataFrame,
+    payments: DataFrame,
+    party_customers: DataFrame,
+    no_customer: NoCustomer,
+    *,
+    branches: DataFrame,
 ) -> DataFrame:
-    """One row per valid receipt with its customer and the sums of its lines.
+    """One row per valid receipt with its customer, its branch as it was on the day, and the sums of its lines.
 
-    ``sale_lines``: gold.fct_sale_line; ``party_customers``: silver.party_customer, of which the rows that hold count.
+    ``sale_lines``: gold.fct_sale_line; ``party_customers``: silver.party_customer, of which the rows that hold count;
+    ``branches``: gold.dim_branch.
     """
     customers = party_customers.where("valid_to_run IS NULL").select("party_key", "customer_id")
     tenders = payments.groupBy("receipt_key").agg(F.array_sort(F.collect_set("tender_type")).alias("payment_types"))
@@ -150,13 +167,14 @@ def to_fct_receipts(
         .join(customers, on="party_key", how="left")
         .join(tenders, on="receipt_key", how="left")
         .transform(no_customer.without)
+        .transform(with_version_key, branches, BRANCH)
     )
     is_receipt = ~F.col("is_day_total")
     is_purchase = F.col("transaction_type").isin("SALE", "EXCHANGE") & F.col("_has_sold") & is_receipt
     return FCT_RECEIPT.conform(
         joined.withColumns(
             {
-                "branch_key": member_key("branch_id"),
+                "branch_key": F.coalesce("branch_key", member_key("branch_id")),
                 "customer_key": F.when(F.col("customer_id").isNotNull(), member_key("customer_id")),
                 "return_status": F.lit("none"),
                 "payment_types": F.coalesce("payment_types", F.array().cast("array<string>")),

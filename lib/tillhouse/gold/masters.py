@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.frames import union
+from tillhouse.gold import history
+from tillhouse.gold.facts import is_measured
+from tillhouse.gold.history import RECEIPT_DAY
 from tillhouse.gold.product_groups import LEVELS, has_only_group, to_group_members
 from tillhouse.products import lookup
 from tillhouse.products.bundles import to_contents, to_shares
@@ -19,7 +21,6 @@ from tillhouse.store import Since, Store
 from tillhouse.tables import Table, gold, silver
 from tillhouse.tables.entities import BUNDLE_COMPONENT, CATEGORY, PRODUCT_REFERENCE
 
-RECEIPT_DAY = ("receipt_key", "business_date")
 _OF_BUNDLES = ("product_id", "list_price", "category_l1", "category_l2", "category_l3")
 
 
@@ -61,11 +62,11 @@ class Masters:
     def has_news_of_members(self, since: Since) -> bool:
         """Whether dim_product may have other members than before, beside those that lines name."""
         has_categories = self.categories is not None and self.store.has_news(CATEGORY, since)
-        return has_categories or self.store.has_news(silver.PRODUCT, since)
+        return has_categories or self.store.has_news(silver.PRODUCT_VERSION, since)
 
     def touched(self, since: Since) -> list[DataFrame]:
-        """Receipts (``RECEIPT_DAY``) of which a line is another product, group or set now, or is counted otherwise."""
-        store, touched = self.store, []
+        """Receipts (``RECEIPT_DAY``) of which a line is another product, version, group or set now, or is counted otherwise."""
+        store, touched = self.store, history.touched(self.store, history.PRODUCT, since)
         lines = store.read(silver.RECEIPT_LINE)
         values = self._changed_values(since)
         if values is not None:
@@ -76,8 +77,12 @@ class Masters:
             named = lines.where(has_only_group()).withColumn("system", lookup.system_of(self.rules))
             touched.append(named.join(F.broadcast(changed), on=list(CATEGORY_KEY), how="left_semi"))
         products = self._changed_bundles(since)
-        if store.has_news(silver.PRODUCT, since):
-            products.append(_measured(store.changes(silver.PRODUCT, since), self.rules).select("product_id"))
+        if self.rules.counted_by_line and store.has_news(silver.PRODUCT_VERSION, since):
+            before, after = (
+                _measured(rows, self.rules)
+                for rows in (store.read_before(silver.PRODUCT_VERSION, since), store.read(silver.PRODUCT_VERSION))
+            )
+            products.append(lookup.differing(before, after))
         products = [kept for frame in products if not (kept := store.keep(frame.distinct())).isEmpty()]
         if products:
             every = union(products).distinct()
@@ -113,7 +118,7 @@ class Masters:
         return changed
 
 
-def _measured(products: DataFrame, rules: ProductRules) -> DataFrame:
-    """Products of which a line counts as one item."""
-    levels = [F.col(level).isin(*names) for level, names in rules.counted_by_line.items()]
-    return products.where(reduce(lambda left, right: left | right, levels, F.lit(False)))
+def _measured(versions: DataFrame, rules: ProductRules) -> DataFrame:
+    """Products (product_id) of which a line counts as one item, by the product groups that they are in now."""
+    now = versions.groupBy("product_id").agg(F.max_by(is_measured(rules), "valid_from").alias("_is_measured"))
+    return now.where("_is_measured").select("product_id")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tillhouse.gold.dimensions import member_key
+from tillhouse.gold.history import member_key
 from tillhouse.products.lookup import system_of
 from tillhouse.products.rules import ProductRules
 

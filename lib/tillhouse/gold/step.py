@@ -12,9 +12,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.frames import union
-from tillhouse.gold import dimensions, facts, masters, receipt_facts
+from tillhouse.gold import dimensions, facts, history, masters, receipt_facts
 from tillhouse.gold.bundles import COMPONENT
-from tillhouse.gold.masters import RECEIPT_DAY
+from tillhouse.gold.history import RECEIPT_DAY
 from tillhouse.products.rules import ProductRules
 from tillhouse.quality import expectations
 from tillhouse.quality.expectations import Identity
@@ -78,12 +78,14 @@ def run(
     work = replace(_work(store, master, as_of, since, payers=payers), payers=payers)
     receipts, lines = (work.of(store, table).where(until) for table in (silver.RECEIPT, silver.RECEIPT_LINE))
     lines = master.with_products(lines)
-    branches = dimensions.to_dim_branch(store.read(silver.BRANCH))
-    changed = {gold.DIM_BRANCH: branches} if since is None or store.has_news(silver.BRANCH, since) else {}
+    changed: dict[Table, DataFrame] = {}
+    branches = store.read(gold.DIM_BRANCH)
+    if since is None or store.has_news(silver.BRANCH_VERSION, since):
+        branches = changed[gold.DIM_BRANCH] = store.keep(dimensions.to_dim_branch(store.read(silver.BRANCH_VERSION)))
     products = store.read(gold.DIM_PRODUCT)
     if since is None or master.has_news_of_members(since) or _is_news_of_sold(store, work, lines):
         sold = _sold(store, work, lines)
-        products = store.keep(dimensions.to_dim_product(store.read(silver.PRODUCT), sold, master.groups()))
+        products = store.keep(dimensions.to_dim_product(store.read(silver.PRODUCT_VERSION), sold, master.groups()))
         changed[gold.DIM_PRODUCT] = products
     if work.is_empty:
         _publish(store, work, changed)
@@ -92,9 +94,10 @@ def run(
     sale_lines = store.keep(sale_lines)
     payments = work.of(store, silver.RECEIPT_PAYMENT)
     party_customers, no_customer = store.read(silver.PARTY_CUSTOMER), _no_customer(store)
-    fct_receipts = store.keep(facts.to_fct_receipts(receipts, sale_lines, payments, party_customers, no_customer))
-    every_receipt = fct_receipts.unionByName(work.others(store.read(gold.FCT_RECEIPT)))
-    customers = store.keep(dimensions.to_dim_customer(every_receipt))
+    fct_receipts = facts.to_fct_receipts(receipts, sale_lines, payments, party_customers, no_customer, branches=branches)
+    fct_receipts = store.keep(fct_receipts)
+    others = work.others(store.read(gold.FCT_RECEIPT))
+    customers = store.keep(dimensions.to_dim_customer(fct_receipts.unionByName(others)))
 
     published = {
         **changed,
@@ -147,6 +150,7 @@ def _work(store: Store, master: masters.Masters, as_of: date | None, since: Sinc
     if since.again:
         changed += [store.read(table).where(since.again).select(*RECEIPT_DAY) for table in (silver.RECEIPT, gold.FCT_RECEIPT)]
     changed += master.touched(since)
+    changed += history.touched(store, history.BRANCH, since)
     parties = _changed_parties(store, since, is_alone=not changed)
     if parties is not None:
         changed.append(receipts.join(F.broadcast(parties), on="party_key", how="left_semi").select(*RECEIPT_DAY))

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from tillhouse.frames import union
 from tillhouse.products import lookup
 from tillhouse.products.rules import ProductRules
-from tillhouse.silver import exceptions, products
+from tillhouse.silver import exceptions, master, products
 from tillhouse.silver.exceptions import PRODUCT_UNKNOWN, Judged
 from tillhouse.sources.model import Source
 from tillhouse.store import Since, Store
@@ -50,6 +50,12 @@ class Catalogue:
             found.append(products.of_reused_numbers(records, self.rules.reused_numbers))
         known = self.store.keep(known) if found else known
         return known, Judged(union(found) if found else None, products.is_of_master())
+
+    def versions(self, statements: DataFrame, known: DataFrame) -> DataFrame:
+        """The history of products; what a category stands for now it has always stood for. ``known``: products, completed."""
+        if self._maps("category_ref", "product"):
+            statements, _ = products.with_product_groups(statements, self._categories(), self.rules)
+        return master.to_product_versions(statements, known)
 
     def judge(self, sold: Sequence[DataFrame], known: DataFrame, is_news_of_products: bool) -> list[Judged]:
         """What is wrong between lines and master data. ``sold``: lines that this run wrote; ``known``: silver.product."""

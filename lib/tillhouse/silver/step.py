@@ -80,12 +80,12 @@ def run(
     catalogue = Catalogue(store, sources, rules, since)
     is_news_of_products = _is_news(catalogue.product_sources, news, since)
     if is_news_of_branches and branch_sources:
-        records = store.keep(_records(store, branch_sources, "branch"))
-        branches = store.keep(master.to_branches(records))
-        judged.append(Judged(exceptions.of_records(records, "branch", "branch_id"), F.col("entity") == "branch"))
+        branches, found_in_branches = _write_branch_versions(store, branch_sources)
+        judged.append(found_in_branches)
     if is_news_of_products and product_sources:
         records = _records(store, product_sources, "product")
-        products = store.keep(master.to_products(records))
+        told = store.keep(master.to_product_statements(records, len(product_sources) > 1))
+        products = master.to_products(told)
         judged.append(Judged(exceptions.of_records(records, "product", "product_id"), is_of_record()))
 
     changed_branches = _changed_branches(known_branches, branches) if since is not None and is_news_of_branches else []
@@ -111,6 +111,7 @@ def run(
     if is_news_of_products and product_sources:
         products, wrong = catalogue.completed(products, records)
         judged.append(wrong)
+        store.overwrite(silver.PRODUCT_VERSION, catalogue.versions(told, products))
     judged += catalogue.judge(sold, products, is_news_of_products)
     judged += registers.judge(store, sources, since)
     if is_news_of_products:
@@ -121,6 +122,15 @@ def run(
     if is_news_of_branches:
         store.overwrite(silver.BRANCH, branches)
     return counted
+
+
+def _write_branch_versions(store: Store, sources: Sequence[Source]) -> tuple[DataFrame, Judged]:
+    """Write the history of branches; returns them as last delivered, and what is wrong in their records."""
+    records = store.keep(_records(store, sources, "branch"))
+    told = store.keep(master.to_branch_statements(records, len(sources) > 1))
+    store.overwrite(silver.BRANCH_VERSION, master.to_branch_versions(told))
+    found = Judged(exceptions.of_records(records, "branch", "branch_id"), F.col("entity") == "branch")
+    return master.to_branches(told), found
 
 
 def _of(sources: Sequence[Source], entity: str) -> list[Source]:

@@ -199,6 +199,7 @@ BRANCH_FIELDS = (
     Field("day_start", "text", "HH:mm at which the trading day begins; 00:00 if not mapped"),
     Field("opened_on", "date", "first trading day"),
     Field("closed_on", "date", "last trading day"),
+    Field("valid_from", "date", "day from which the branch is as told here"),
 )
 
 ENTITY_FIELDS: dict[str, tuple[Field, ...]] = {

@@ -180,6 +180,58 @@ BRANCH = Table(
     version=2,
 )
 
+_VERSION_END = f"""
+        source STRING NOT NULL COMMENT 'source that told it first',
+        version_at TIMESTAMP COMMENT 'change or export time that the source declares for that record',
+        {_LINEAGE},
+        _row BIGINT NOT NULL COMMENT 'line of that file'
+"""
+
+PRODUCT_VERSION = Table(
+    schema="silver",
+    name="product_version",
+    grain="one row per product and version: what changes slowly, and since when it is so",
+    columns=f"""
+        product_id STRING NOT NULL COMMENT 'product number of the chain',
+        valid_from DATE NOT NULL COMMENT 'first day of this version; 1900-01-01 (since ever) for the first',
+        gtin STRING COMMENT 'GTIN/EAN',
+        product_name STRING COMMENT 'name',
+        category_l1 STRING COMMENT 'product group, level 1; of a category_ref the one that it stands for now',
+        category_l2 STRING COMMENT 'product group, level 2',
+        category_l3 STRING COMMENT 'product group, level 3',
+        product_line STRING COMMENT 'product line, an attribute beside the product group',
+        brand STRING COMMENT 'brand',
+        price_tier STRING COMMENT 'price tier',
+        variant_of STRING COMMENT 'product that this is a variant of',
+        parent_product_id STRING NOT NULL COMMENT 'product at the top of its variants as it is now, itself if it is none',
+        is_bundle BOOLEAN NOT NULL COMMENT 'sold as a bundle of other products',
+        {_VERSION_END}
+    """,
+    key=("product_id", "valid_from"),
+    change_feed=True,
+)
+
+BRANCH_VERSION = Table(
+    schema="silver",
+    name="branch_version",
+    grain="one row per branch and version: what changes slowly, and since when it is so",
+    columns=f"""
+        branch_id STRING NOT NULL COMMENT 'branch number of the chain',
+        valid_from DATE NOT NULL COMMENT 'first day of this version; 1900-01-01 (since ever) for the first',
+        branch_name STRING COMMENT 'name',
+        region STRING COMMENT 'region',
+        location STRING COMMENT 'place',
+        format STRING COMMENT 'store format',
+        time_zone STRING NOT NULL COMMENT 'IANA time zone of the branch',
+        currency STRING COMMENT 'ISO 4217',
+        opened_on DATE COMMENT 'first trading day',
+        closed_on DATE COMMENT 'last trading day',
+        {_VERSION_END}
+    """,
+    key=("branch_id", "valid_from"),
+    change_feed=True,
+)
+
 PARTY = Table(
     schema="silver",
     name="party",
@@ -356,6 +408,6 @@ EXCEPTION = Table(
 )
 
 TABLES = (
-    RECEIPT, RECEIPT_LINE, *receipt_details.TABLES, RECEIPT_VERSION, PRODUCT, BRANCH, PARTY, PARTY_CUSTOMER, PARTY_LINK,
-    PARTY_WITHOUT_CUSTOMER, STAFF_CARD_DAY, IDENTITY_DECISION, IDENTITY_REVIEW, EXCEPTION,
+    RECEIPT, RECEIPT_LINE, *receipt_details.TABLES, RECEIPT_VERSION, PRODUCT, PRODUCT_VERSION, BRANCH, BRANCH_VERSION,
+    PARTY, PARTY_CUSTOMER, PARTY_LINK, PARTY_WITHOUT_CUSTOMER, STAFF_CARD_DAY, IDENTITY_DECISION, IDENTITY_REVIEW, EXCEPTION,
 )  # fmt: skip
