@@ -29,8 +29,8 @@ from tillhouse.silver import lines, records
 from tillhouse.silver import step as silver_step
 from tillhouse.sources.entities import CONTACT
 from tillhouse.store import Since
-from tillhouse.tables import Table, gold, ops, silver, vault
-from tillhouse.tables.entities import BUNDLE_COMPONENT, CATEGORY, CONSENT, PLAN, PRODUCT_REFERENCE
+from tillhouse.tables import Table, gold, gold_members, ops, silver, vault
+from tillhouse.tables.entities import BUNDLE_COMPONENT, CAMPAIGN, CATEGORY, CONSENT, PLAN, PRODUCT_REFERENCE
 from tillhouse.tables.lake import bronze_tables, entity_tables, tables_of
 
 # Watermarks of a step hold, beside the tables that it reads, the parts of conf that it depends on, and the tables that it made.
@@ -145,10 +145,10 @@ STEPS = (
         reads=lambda config: (
             silver.RECEIPT, silver.RECEIPT_LINE, *receipt_facts.TOLD_BESIDE, silver.PRODUCT, silver.PRODUCT_VERSION,
             silver.BRANCH_VERSION, silver.PARTY_CUSTOMER, silver.PARTY_WITHOUT_CUSTOMER, silver.IDENTITY_DECISION,
-            *(table for table in (PRODUCT_REFERENCE, CATEGORY, BUNDLE_COMPONENT) if table.name in config.entities),
+            *(table for table in (PRODUCT_REFERENCE, CATEGORY, BUNDLE_COMPONENT, CAMPAIGN) if table.name in config.entities),
         ),
         writes=lambda config: (
-            gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.DIM_HOLIDAY,
+            gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.DIM_HOLIDAY, *gold_members.TABLES,
             gold.FCT_SALE_LINE, gold.FCT_PAYMENT, gold.FCT_TAX, gold.FCT_DISCOUNT, gold.FCT_RECEIPT,
         ),
         depends_on=lambda run: {

@@ -185,6 +185,7 @@ def test_the_joins_that_the_docs_show_tell_what_was_and_what_is(tmp_path: Path) 
         CREATE TABLE gold.dim_product AS SELECT * FROM (VALUES
             ('P1 1', 'P1', 'CHEESE', false), ('P1 2', 'P1', 'DELI', true), ('group', 'group:DELI', 'DELI', true))
             AS p (product_key, product_id, category_l1, is_current);
+        CREATE TABLE gold.dim_payment_type AS SELECT * FROM (VALUES ('CASH'), ('DEBIT'), ('mixed')) AS t (payment_type);
         CREATE TABLE gold.fct_receipt AS SELECT * FROM (VALUES
             ('F1 1', 'F1', 1.5, ['CASH']), ('F1 2', 'F1', 2.0, ['CASH', 'DEBIT']))
             AS f (branch_key, branch_id, revenue_amount, payment_types);
@@ -197,4 +198,5 @@ def test_the_joins_that_the_docs_show_tell_what_was_and_what_is(tmp_path: Path) 
         {"S": 3.5},
         {"CHEESE": 1.0, "DELI": 2.5},
         {"DELI": 3.0, None: 0.5},
+        {"CASH": 1.5, "mixed": 2.0},
     ]

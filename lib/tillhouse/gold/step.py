@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.frames import union
-from tillhouse.gold import dimensions, facts, history, masters, receipt_facts
+from tillhouse.gold import dimensions, facts, history, masters, receipt_facts, small
 from tillhouse.gold.bundles import COMPONENT
 from tillhouse.gold.history import RECEIPT_DAY
 from tillhouse.products.rules import ProductRules
@@ -78,7 +78,7 @@ def run(
     work = replace(_work(store, master, as_of, since, payers=payers), payers=payers)
     receipts, lines = (work.of(store, table).where(until) for table in (silver.RECEIPT, silver.RECEIPT_LINE))
     lines = master.with_products(lines)
-    changed: dict[Table, DataFrame] = {}
+    changed = small.campaigns(store, delivered, since)
     branches = store.read(gold.DIM_BRANCH)
     if since is None or store.has_news(silver.BRANCH_VERSION, since):
         branches = changed[gold.DIM_BRANCH] = store.keep(dimensions.to_dim_branch(store.read(silver.BRANCH_VERSION)))
@@ -98,9 +98,11 @@ def run(
     fct_receipts = store.keep(fct_receipts)
     others = work.others(store.read(gold.FCT_RECEIPT))
     customers = store.keep(dimensions.to_dim_customer(fct_receipts.unionByName(others)))
+    before = None if work.touched is None else work.of(store, gold.FCT_RECEIPT)
 
     published = {
         **changed,
+        **small.of_receipts(store, fct_receipts, before, others),
         gold.DIM_CUSTOMER: customers,
         gold.FCT_SALE_LINE: sale_lines,
         **receipt_facts.of_receipts(store, receipts, lines, lambda table: work.of(store, table)),

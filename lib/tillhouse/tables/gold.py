@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tillhouse.tables import gold_closing, gold_facts
+from tillhouse.tables import gold_closing, gold_facts, gold_members
 from tillhouse.tables.contract import MONTH, MONTH_COLUMN, Table
 
 FCT_PAYMENT, FCT_TAX, FCT_DISCOUNT = gold_facts.RECEIPT_FACTS
+DIM_REGISTER, DIM_TEAM, DIM_PAYMENT_TYPE, DIM_CAMPAIGN = gold_members.TABLES
 
 _VALIDITY = """
         valid_from DATE NOT NULL COMMENT 'first day of this version',
@@ -265,6 +266,6 @@ CLOSED_PERIOD = gold_closing.closed_period(KPI_BRANCH_DAY)
 RESTATEMENT = gold_closing.RESTATEMENT
 
 TABLES = (
-    DIM_BRANCH, DIM_PRODUCT, DIM_CUSTOMER, DIM_DATE, DIM_HOLIDAY, FCT_RECEIPT, FCT_SALE_LINE,
+    DIM_BRANCH, DIM_PRODUCT, DIM_CUSTOMER, DIM_DATE, DIM_HOLIDAY, *gold_members.TABLES, FCT_RECEIPT, FCT_SALE_LINE,
     *gold_facts.TABLES, KPI_BRANCH_DAY, KPI_BRANCH_WEEK, CLOSED_PERIOD, RESTATEMENT,
 )  # fmt: skip
