@@ -71,7 +71,10 @@ def main() -> int:
     add_sizes(parser)
     given = parser.parse_args()
     os.environ.setdefault("TILLHOUSE_TOKEN_KEY", secrets.token_hex(32))
+    cpu, wall = used_cpu(), time.monotonic()
     spark = open_session("bench gold")
+    cpu, wall = used_cpu() - cpu, time.monotonic() - wall
+    say(f"session start {wall:.1f} s, CPU {cpu:.1f} s, not counted below; {os.cpu_count()} processors")
     per_line: dict[int, float] = {}
     for lines in sorted(given.lines):
         folder: Path = (given.out / str(lines)).resolve()

@@ -8,24 +8,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
-from decimal import Decimal
 from pathlib import Path
 
-import duckdb
-import polars as pl
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
-from deltalake import DeltaTable
 from demo_chain.check import Comparison, compare, identities
 from make_demo_exports import make_exports
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from tests.conftest import MUCH, ROOT, Chain, settings
 from tests.integration.personal_data import clear_text_in
-from tillhouse.tables import gold, silver
+from tests.serving.readers import asked_of_readers, sums_by_reader
+from tillhouse.tables import silver
 
 WEEKS, BRANCHES = 4, 12
 PLANTED = {
@@ -181,33 +174,8 @@ def test_contacts_of_one_person_become_one_customer_and_those_of_a_household_do_
     assert 0 < unclear == asked <= shared
 
 
-Sums = dict[str, tuple[int, list[Decimal]]]
-
-
 def test_every_table_of_gold_is_read_to_the_cent_by_every_reader(whole: Chain) -> None:
-    """And none uses a feature of Delta that a reader of its first version would not know."""
-    by_spark: Sums = {}
-    others: dict[str, Sums] = {"deltalake": {}, "polars": {}, "duckdb": {}}
-    for table in gold.TABLES:
-        path, name = whole.store.path(table), table.full_name
-        amounts = [field.name for field in table.struct if field.dataType.typeName() == "decimal"]
-        rows = whole.store.read(table).agg(F.count("*"), *(F.sum(amount) for amount in amounts)).collect()[0]
-        by_spark[name] = to_sums(rows[0], rows[1:])
-        stored = DeltaTable(path)
-        assert stored.protocol().min_reader_version == 1, name
-        arrow = pa.table(stored.to_pyarrow_table())
-        others["deltalake"][name] = to_sums(arrow.num_rows, [pc.sum(arrow[amount]).as_py() for amount in amounts])
-        lazy = pl.scan_delta(path).select(pl.len(), *(pl.col(amount).sum() for amount in amounts)).collect().row(0)
-        others["polars"][name] = to_sums(lazy[0], lazy[1:])
-        columns = "".join(f", sum({amount})" for amount in amounts)
-        lake = duckdb.connect()
-        lake.register("t", stored.to_pyarrow_dataset())
-        found = lake.sql(f"SELECT count(*){columns} FROM t").fetchall()[0]
-        others["duckdb"][name] = to_sums(found[0], found[1:])
+    by_spark, others = sums_by_reader(whole.store)
     assert others == dict.fromkeys(others, by_spark)
+    assert asked_of_readers(whole.store) == {1}
     assert sum(count > 0 for count, _ in by_spark.values()) > len(by_spark) / 2
-
-
-def to_sums(count: int, amounts: Iterable[Decimal | None]) -> tuple[int, list[Decimal]]:
-    """A sum over nothing is 0 here; readers differ in what they call it."""
-    return count, [amount or Decimal(0) for amount in amounts]
