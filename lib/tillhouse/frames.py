@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
 
 
 def union(frames: Sequence[DataFrame]) -> DataFrame:
@@ -18,3 +19,11 @@ def union(frames: Sequence[DataFrame]) -> DataFrame:
 def column_of(spark: SparkSession, values: Iterable[str], name: str) -> DataFrame:
     """Texts as the rows of one column, in order."""
     return spark.createDataFrame([(value,) for value in sorted(values)], f"{name} STRING")
+
+
+def without_repeats(rows: DataFrame, key: str, order: str, content: Sequence[str]) -> DataFrame:
+    """Rows of a key that say something else than the one before them; NULL is a value like any other."""
+    said = F.struct(*content)
+    before = F.lag(said).over(Window.partitionBy(key).orderBy(order))
+    compared = rows.withColumn("_before", before)
+    return compared.where(F.col("_before").isNull() | ~F.col("_before").eqNullSafe(said)).drop("_before")

@@ -30,7 +30,7 @@ from tillhouse.silver import step as silver_step
 from tillhouse.sources.entities import CONTACT
 from tillhouse.store import Since
 from tillhouse.tables import Table, gold, gold_members, ops, silver, vault
-from tillhouse.tables.entities import BUNDLE_COMPONENT, CAMPAIGN, CATEGORY, CONSENT, PLAN, PRODUCT_REFERENCE
+from tillhouse.tables.entities import BUNDLE_COMPONENT, CAMPAIGN, CATEGORY, CONSENT, PARTY_VERSION, PLAN, PRODUCT_REFERENCE
 from tillhouse.tables.lake import bronze_tables, entity_tables, tables_of
 
 # Watermarks of a step hold, beside the tables that it reads, the parts of conf that it depends on, and the tables that it made.
@@ -126,11 +126,12 @@ STEPS = (
         name="identity",
         reads=lambda config: (
             silver.PARTY, vault.PARTY, silver.RECEIPT, silver.IDENTITY_DECISION, silver.BRANCH,
-            *((CONSENT,) if CONTACT in config.entities else ()),
+            *((CONSENT, PARTY_VERSION) if CONTACT in config.entities else ()),
         ),
         writes=lambda config: (
             silver.PARTY_CUSTOMER, silver.PARTY_WITHOUT_CUSTOMER, silver.PARTY_LINK, silver.STAFF_CARD_DAY,
-            silver.IDENTITY_REVIEW, vault.IDENTITY_RECORD, vault.CUSTOMER, vault.CUSTOMER_FIELD, vault.CONSENT, silver.EXCEPTION,
+            silver.CUSTOMER_VERSION, silver.IDENTITY_REVIEW, vault.IDENTITY_RECORD, vault.CUSTOMER, vault.CUSTOMER_FIELD,
+            vault.CONSENT, silver.EXCEPTION,
         ),
         depends_on=lambda run: {
             "rules": identity_step.RULES_VERSION, identity_conf.RULES: identity_conf.load(run.config),

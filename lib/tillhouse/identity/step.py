@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.frames import column_of, union
-from tillhouse.identity import contacts, decisions, references, staff, survival, vault
+from tillhouse.identity import contacts, customer_versions, decisions, references, staff, survival, vault
 from tillhouse.identity.conf import Conf
 from tillhouse.identity.contacts import Contacts
 from tillhouse.identity.decide import AUTO
@@ -71,8 +71,9 @@ def run(store: Store, conf: Conf | None, *, has_contacts: bool, run_id: str, sin
     scope = store.keep(_references(state))
     gone = _gone(state, since)
     if looked is None and scope.isEmpty() and (gone is None or gone.isEmpty()):
+        versions = customer_versions.write(store, conf, None, since)
         cards.write(store)
-        return Found({}, cards)
+        return Found({"customers_other_in_the_past": versions} if versions else {}, cards)
 
     resolved = store.keep(_resolved(state, scope))
     groups = resolved.select("party_key", "group")
@@ -93,6 +94,7 @@ def run(store: Store, conf: Conf | None, *, has_contacts: bool, run_id: str, sin
     if looked is not None:
         survival.write(store, conf, looked)
         store.overwrite(silver.PARTY_LINK, looked.links)
+    customer_versions.write(store, conf, looked, since)
     cards.write(store)
     if looked is not None:
         vault.keep_records(store, looked.records)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -21,15 +23,16 @@ def write(store: Store, conf: Conf | None, looked: Contacts) -> None:
     valid = store.read(silver.PARTY_CUSTOMER).where("valid_to_run IS NULL").select("party_key", "customer_id")
     parties = store.read(silver.PARTY).where("_file IS NOT NULL")
     of_contact = valid.join(parties.select("party_key"), on="party_key", how="left_semi")
-    companies = _companies(parties, valid)
+    named = companies_named(parties)
     theirs = of_contact.join(looked.looked_at, on="party_key", how="left_semi").select("customer_id")
-    buyers = companies.join(theirs.toDF("company_customer_id").distinct(), on="company_customer_id", how="left_semi")
+    buyers = named.join(looked.looked_at.toDF("company_key"), on="company_key", how="left_semi")
     of_buyers = of_contact.join(buyers, on="party_key", how="left_semi").select("customer_id")
     ended = vault.customers(store).select("customer_id").join(of_contact, on="customer_id", how="left_anti")
     touched = store.keep(theirs.union(of_buyers).union(ended).distinct())
 
     members = of_contact.join(touched, on="customer_id", how="left_semi")
     records = members.join(vault.contacts(store), on="party_key", how="inner")
+    companies = company_of(named, valid, ["party_key"])
     survivors = store.keep(survive.survive(records.join(companies, on="party_key", how="left"), rules))
     vault.write(store, survive.to_customers(survivors), survive.to_fields(survivors), touched)
     if store.exists(CONSENT):
@@ -37,10 +40,14 @@ def write(store: Store, conf: Conf | None, looked: Contacts) -> None:
         vault.write_consents(store, survive.to_consents(declared), touched)
 
 
-def _companies(parties: DataFrame, valid: DataFrame) -> DataFrame:
-    """The company of each person that names one (party_key, company_customer_id); of several the smallest."""
-    named = parties.select("party_key", "source", F.explode("company_id_tokens").alias("_token"))
-    keyed = named.select("party_key", surrogate_key("source", "_token").alias("_company"))
-    of_company = valid.select(F.col("party_key").alias("_company"), F.col("customer_id").alias("company_customer_id"))
-    joined = keyed.join(of_company, on="_company", how="inner")
-    return joined.groupBy("party_key").agg(F.min("company_customer_id").alias("company_customer_id"))
+def companies_named(parties: DataFrame) -> DataFrame:
+    """The parties with a row for each company that they name, which is a party itself (``company_key``)."""
+    named = parties.withColumn("_token", F.explode("company_id_tokens"))
+    return named.withColumn("company_key", surrogate_key("source", "_token")).drop("_token", "company_id_tokens")
+
+
+def company_of(named: DataFrame, valid: DataFrame, keys: Sequence[str]) -> DataFrame:
+    """The customer that the named company is (``company_customer_id``) by ``keys``; of several companies the smallest key."""
+    of_company = valid.select(F.col("party_key").alias("company_key"), F.col("customer_id").alias("_customer_id"))
+    joined = named.select(*keys, "company_key").join(of_company, on="company_key", how="inner")
+    return joined.groupBy(*keys).agg(F.min_by("_customer_id", "company_key").alias("company_customer_id"))

@@ -21,7 +21,7 @@ class Group:
     main: tuple[str, ...]
 
 
-def _one(column: str) -> Group:
+def one(column: str) -> Group:
     return Group((column,), (column,))
 
 
@@ -34,7 +34,7 @@ GROUPS = {
     "name": Group(("salutation", "title", "given_name", "family_name"), ("given_name", "family_name")),
     "address": Group(("street", "postal_code", "city", "country"), ("street", "postal_code", "city")),
     **{
-        column: _one(column)
+        column: one(column)
         for column in ("company", "contact_person", "birth_date", "gender", "tax_id", "language", *LISTS, "company_id")
     },
 }
@@ -53,13 +53,13 @@ def survive(records: DataFrame, rules: Survivorship) -> DataFrame:
         .groupBy("customer_id")
         .agg(
             F.bool_or(F.col("party_type") == "company").alias("is_company"),
-            *(F.array_sort(F.collect_set(one)).alias(several) for several, one in NUMBERS.items()),
+            *(F.array_sort(F.collect_set(number)).alias(numbers) for numbers, number in NUMBERS.items()),
             F.collect_list(F.struct("party_key", "source", "changed_at", "_time", *_COLUMNS)).alias("_records"),
         )
     )
     of_group = {**dict(rules), "company_id": FieldRule()}
-    ranked = {name: _ranked(F.col("_records"), group, of_group[name]).alias(name) for name, group in GROUPS.items()}
-    return of_customer.select("customer_id", "is_company", *NUMBERS, *ranked.values()).withColumns(
+    candidates = {name: ranked(F.col("_records"), group, of_group[name]).alias(name) for name, group in GROUPS.items()}
+    return of_customer.select("customer_id", "is_company", *NUMBERS, *candidates.values()).withColumns(
         {name: _survivor(F.col(name), group) for name, group in GROUPS.items()}
     )
 
@@ -80,8 +80,11 @@ def _said(value: Column, kind: str) -> Column:
     return F.when(F.trim(value) != "", value) if kind == "string" else value
 
 
-def _ranked(records: Column, group: Group, rule: FieldRule) -> Column:
-    """The records that have something to say, the one that survives first: an array whose elements sort by their first fields."""
+def ranked(records: Column, group: Group, rule: FieldRule) -> Column:
+    """The records that have something to say, the one that survives first: an array whose elements sort by their first fields.
+
+    ``records``: party_key, source, changed_at, _time (microseconds of its last change, NULL if unknown) and the group's columns.
+    """
 
     def candidate(record: Column) -> Column:
         named = (F.when(record["source"] == name, F.lit(place)) for place, name in enumerate(rule.sources))
@@ -126,13 +129,18 @@ def _first_then_all(values: Column, of_all: Column) -> Column:
     return F.array_distinct(F.concat(F.slice(values, 1, 1), F.array_sort(F.flatten(of_all))))
 
 
+def customer_type(is_company: Column, belongs_to_company: Column, names_both: Column) -> Column:
+    """B2B is a company, a person who belongs to one, and a person with a company beside the name."""
+    return F.when(is_company | belongs_to_company | names_both, "B2B").otherwise("B2C")
+
+
 def to_customers(survivors: DataFrame) -> DataFrame:
-    """One row per customer with the fields that survive; B2B is a company, and a person who belongs to one or names one."""
-    buys_for_company = F.col("company_id").isNotNull() | (F.col("company").isNotNull() & F.col("name").isNotNull())
+    """One row per customer with the fields that survive."""
+    names_both = F.col("company").isNotNull() & F.col("name").isNotNull()
     return CUSTOMER.conform(
         survivors.select(
             "customer_id",
-            F.when(F.col("is_company") | buys_for_company, "B2B").otherwise("B2C").alias("customer_type"),
+            customer_type(F.col("is_company"), F.col("company_id").isNotNull(), names_both).alias("customer_type"),
             *(F.col(f"{name}.{column}").alias(column) for name, group in GROUPS.items() for column in group.columns),
             *(F.when(F.size(number) > 0, F.col(number)).alias(number) for number in NUMBERS),
         )

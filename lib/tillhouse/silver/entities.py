@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.frames import union
-from tillhouse.silver import exceptions, parties, records
+from tillhouse.silver import exceptions, parties, party_versions, records
 from tillhouse.silver.exceptions import Judged
 from tillhouse.silver.references import REFERENCE, of_references
 from tillhouse.sources.entities import BY_NAME, CONTACT
@@ -126,6 +126,7 @@ def _work(store: Store, batch: Batch, token_key: bytes) -> Done:
     for name, rows in counting.items():
         if name == CONTACT:
             _write_contacts(store, batch, rows, keys.toDF("party_key"))
+            _write_party_versions(store, batch, ranked, ledger)
         else:
             table = entities.BY_NAME[name]
             _write(store, batch, table, table.conform(_to_columns(rows, table)), keys)
@@ -139,6 +140,7 @@ def _read(store: Store, batch: Batch, token_key: bytes) -> dict[str, DataFrame]:
     by_kind: dict[str, list[DataFrame]] = {}
     for source, bronze in batch.delivered:
         rows = records.to_records(bronze, source, BY_NAME[source.entity], token_key)
+        rows = party_versions.with_told(rows, source) if source.entity == CONTACT else rows
         by_kind.setdefault(source.entity, []).append(rows)
     return {
         name: store.keep(reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), rows))
@@ -161,9 +163,22 @@ def _to_columns(rows: DataFrame, table: Table) -> DataFrame:
     return reduce(lambda df, name: df.withColumn(name, F.round(name, 2).cast("DECIMAL(18,2)")), money, rows)
 
 
-def _write_contacts(store: Store, batch: Batch, contacts: DataFrame, keys: DataFrame) -> None:
+def _of_contacts(batch: Batch) -> Batch:
     only = Batch([(source, bronze) for source, bronze in batch.delivered if source.entity == CONTACT])
-    only = Batch(only.delivered, only.sources if batch.where else None)
+    return Batch(only.delivered, only.sources if batch.where else None)
+
+
+def _write_party_versions(store: Store, batch: Batch, ranked: DataFrame, ledger: DataFrame) -> None:
+    """The history of each contact of which the batch holds a version, be it one of the past."""
+    of_contacts = ranked.where(F.col("entity") == CONTACT)
+    versions = party_versions.to_party_versions(of_contacts, ledger)
+    _write(
+        store, _of_contacts(batch), entities.PARTY_VERSION, versions, of_contacts.select(F.col("record_key").alias("party_key"))
+    )
+
+
+def _write_contacts(store: Store, batch: Batch, contacts: DataFrame, keys: DataFrame) -> None:
+    only = _of_contacts(batch)
     contacts = store.keep(contacts)
     _write(store, only, vault.PARTY, parties.to_vault(contacts), keys)
     _write(store, only, silver.PARTY, parties.to_parties(contacts), keys)

@@ -30,21 +30,26 @@ _PERSONAL = "|".join(
 
 def to_parties(contacts: DataFrame) -> DataFrame:
     """One row per contact, without clear text."""
-    only_company = F.col("company").isNotNull() & F.col("family_name").isNull() & F.col("given_name").isNull()
     named = contacts.select(
         "party_key", "source", "language", "country", "home_branch_id", "loyalty_tier", "loyalty_points", "created_at",
         "changed_at", "version_at", *_LINEAGE,
         F.col("contact_id_token").alias("source_id"),
-        F.coalesce("party_type", F.when(only_company, "company").otherwise("person")).alias("party_type"),
+        party_type().alias("party_type"),
         F.col("card_number_token").alias("card_token"),
         is_complete().alias("is_complete"),
         "customer_number_token",
-        _several("emails_token").alias("email_tokens"),
-        _several("phones_token").alias("phone_tokens"),
+        several("emails_token").alias("email_tokens"),
+        several("phones_token").alias("phone_tokens"),
         "tax_id_token",
-        _several("company_ids_token").alias("company_id_tokens"),
+        several("company_ids_token").alias("company_id_tokens"),
     )  # fmt: skip
     return PARTY.conform(named)
+
+
+def party_type() -> Column:
+    """Whether a contact is a person or a company: a company where only a company is named."""
+    only_company = F.col("company").isNotNull() & F.col("family_name").isNull() & F.col("given_name").isNull()
+    return F.coalesce("party_type", F.when(only_company, "company").otherwise("person"))
 
 
 def to_vault(contacts: DataFrame) -> DataFrame:
@@ -63,16 +68,16 @@ def of_references(records: DataFrame) -> DataFrame:
         F.col("card_number_token").alias("card_token"),
         F.lit(False).alias("is_complete"),
         "customer_number_token",
-        _several(F.array("email_token")).alias("email_tokens"),
-        _several(F.array("phone_token")).alias("phone_tokens"),
+        several(F.array("email_token")).alias("email_tokens"),
+        several(F.array("phone_token")).alias("phone_tokens"),
         "card_number",
         "customer_number",
-        _several(F.array("email")).alias("emails"),
-        _several(F.array("phone")).alias("phones"),
+        several(F.array("email")).alias("emails"),
+        several(F.array("phone")).alias("phones"),
     ).dropDuplicates(["party_key"])
 
 
-def _several(texts: Column | str) -> Column:
+def several(texts: Column | str) -> Column:
     given = F.array_distinct(F.array_compact(texts))
     return F.when(F.size(given) > 0, given)
 

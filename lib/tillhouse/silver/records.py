@@ -19,7 +19,7 @@ from tillhouse.sources.mapping import map_records, masked
 from tillhouse.sources.model import Source
 from tillhouse.tables.entities import RECORD_VERSION
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 PARTY = "party"
 # What names somebody in a record about them, in the order of silver.party.
 _NAMING = ("customer_number", "card_number", "email", "phone")
@@ -169,9 +169,11 @@ def _without_faults_of_deletions(records: DataFrame) -> DataFrame:
 
 
 def to_versions(records: DataFrame, entity: str) -> DataFrame:
-    """One row per delivered record, as far as it decides which one counts."""
+    """One row per delivered record, as far as it decides which one counts, and what a contact told that changes slowly."""
+    told = F.col("told") if "told" in records.columns else F.lit(None).cast(RECORD_VERSION.field("told").dataType)
     return records.select(
         F.lit(entity).alias("entity"), "record_key", "source", "version_at", "content_hash", "is_deletion", "_file_id", "_row",
+        told.alias("told"),
         F.col(REJECTED).alias("_is_rejected"), F.lit(False).alias("_is_stored"),
     )  # fmt: skip
 

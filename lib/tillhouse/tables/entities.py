@@ -45,11 +45,42 @@ RECORD_VERSION = Table(
         content_hash STRING COMMENT 'hash of all mapped content, keyed where it is personal',
         is_deletion BOOLEAN NOT NULL COMMENT 'the record takes an earlier one back',
         status STRING NOT NULL COMMENT 'current, deleted (taken back), duplicate, superseded, conflicting, rejected (has errors)',
+        told STRUCT<
+            begins_on: DATE, changed_at: TIMESTAMP, party_type: STRING, has_name: BOOLEAN, has_company: BOOLEAN,
+            has_address: BOOLEAN, postal_area: STRING, country: STRING, language: STRING, birth_year: INT,
+            company_id_tokens: ARRAY<STRING>
+        > COMMENT 'of a contact, what changes slowly, coarse: see silver.party_version',
         _file_id STRING NOT NULL COMMENT 'the file, see ops.file_ledger',
         _row BIGINT NOT NULL COMMENT 'line of that file'
     """,
     key=("_file_id", "_row"),
     partition_by=("source",),
+    version=2,
+)
+
+PARTY_VERSION = Table(
+    schema="silver",
+    name="party_version",
+    grain="one row per contact and day from which on something is other that changes slowly",
+    columns="""
+        party_key STRING NOT NULL COMMENT 'the contact, see silver.party',
+        valid_from DATE NOT NULL COMMENT 'first day, as its source writes it; 1900-01-01 (since ever) where it tells none',
+        source STRING NOT NULL COMMENT 'source that delivered it',
+        is_deleted BOOLEAN NOT NULL COMMENT 'taken back on that day; nothing else is told then',
+        party_type STRING COMMENT 'person or company',
+        has_name BOOLEAN COMMENT 'a person is named; NULL if not',
+        has_company BOOLEAN COMMENT 'a company is named; NULL if not',
+        has_address BOOLEAN COMMENT 'a street, a postal code or a city is told; NULL if not',
+        postal_area STRING COMMENT 'first two digits of the postal code',
+        country STRING COMMENT 'country as delivered',
+        language STRING COMMENT 'language',
+        birth_year INT COMMENT 'year of birth; NULL where the date cannot be one',
+        company_id_tokens ARRAY<STRING> COMMENT 'source_id of the companies that the person belongs to, in the same system',
+        changed_at TIMESTAMP COMMENT 'when the source last changed the record',
+        version_at TIMESTAMP COMMENT 'change or export time of the first record that said so'
+    """,
+    key=("party_key", "valid_from"),
+    change_feed=True,
 )
 
 CONSENT = Table(
@@ -367,4 +398,4 @@ RECORDS = (
     PREFERENCE, WARRANTY, PLAN, PRODUCT_REFERENCE, CATEGORY, BUNDLE_COMPONENT, PRICE_LIST, STOCK,
 )  # fmt: skip
 BY_NAME = {table.name: table for table in RECORDS}
-TABLES = (RECORD_VERSION, CONSENT, *RECORDS, RECORD_TEXT)
+TABLES = (RECORD_VERSION, CONSENT, PARTY_VERSION, *RECORDS, RECORD_TEXT)

@@ -21,7 +21,7 @@ def entity_tables(sources: Iterable[Source]) -> tuple[Table, ...]:
     is_any = bool(records) or CONTACT in names
     return (
         *((entities.RECORD_VERSION,) if is_any else ()),
-        *((entities.CONSENT,) if CONTACT in names else ()),
+        *((entities.CONSENT, entities.PARTY_VERSION) if CONTACT in names else ()),
         *records,
         *((entities.RECORD_TEXT,) if records else ()),
     )

@@ -282,6 +282,24 @@ PARTY_CUSTOMER = Table(
     version=2,
 )
 
+CUSTOMER_VERSION = Table(
+    schema="silver",
+    name="customer_version",
+    grain="one row per customer that a contact tells of, and day from which on something is other that changes slowly",
+    columns="""
+        customer_id STRING NOT NULL COMMENT 'random neutral id',
+        valid_from DATE NOT NULL COMMENT 'first day of this version; 1900-01-01 (since ever) for the first',
+        customer_type STRING NOT NULL COMMENT 'B2C, or B2B: a company, or a person who buys for one',
+        company_id STRING COMMENT 'customer_id of the company that the person belongs to',
+        birth_year INT COMMENT 'year of birth',
+        postal_area STRING COMMENT 'first two digits of the postal code',
+        country STRING COMMENT 'country as delivered',
+        language STRING COMMENT 'language'
+    """,
+    key=("customer_id", "valid_from"),
+    change_feed=True,
+)
+
 PARTY_LINK = Table(
     schema="silver",
     name="party_link",
@@ -409,5 +427,6 @@ EXCEPTION = Table(
 
 TABLES = (
     RECEIPT, RECEIPT_LINE, *receipt_details.TABLES, RECEIPT_VERSION, PRODUCT, PRODUCT_VERSION, BRANCH, BRANCH_VERSION,
-    PARTY, PARTY_CUSTOMER, PARTY_LINK, PARTY_WITHOUT_CUSTOMER, STAFF_CARD_DAY, IDENTITY_DECISION, IDENTITY_REVIEW, EXCEPTION,
+    PARTY, PARTY_CUSTOMER, PARTY_LINK, PARTY_WITHOUT_CUSTOMER, CUSTOMER_VERSION, STAFF_CARD_DAY, IDENTITY_DECISION,
+    IDENTITY_REVIEW, EXCEPTION,
 )  # fmt: skip
