@@ -167,8 +167,8 @@ LINE_TYPES = {
 }
 
 KPI_INTRODUCTION = """
-Every figure is declared once, in `lib/tillhouse/kpi/metrics.py`. The metric view `gold.sales`, the table
-`gold.kpi_branch_day`, `tillhouse kpi` and this page are made from that declaration.
+Every figure is declared once, in `lib/tillhouse/kpi/metrics.py`. The metric views `gold.sales` and `gold.sales_line`, the
+tables `gold.kpi_branch_day` and `gold.kpi_branch_week`, `tillhouse kpi` and this page are made from that declaration.
 
 ## What counts
 
@@ -279,9 +279,51 @@ plan of a month is spread evenly over its days; a plan by day or week goes befor
 """.strip()
 
 
+KPI_BY_PRODUCT = """
+A receipt is of several products. What lines add up to (revenue, returns, pieces, shares of revenue) can be asked by
+product too, by the same formula, over one row per line of a valid receipt: `tillhouse kpi
+revenue,return_rate,item_return_rate --by category_l1,month`. What counts receipts or customers cannot: a basket with
+bread and milk would count for both. In its place `baskets_with` counts the purchases in which such goods were sold, and
+`buyers` the customers who bought them; these two are never added up. `tillhouse kpi` takes the view that knows all that
+is asked, and refuses what does not hold together.
+""".strip()
+KPI_PERIODS = """
+`--period 2017-Q2` asks for these days only; `--against 2017-Q1` sets another period beside it, with the change. With
+`--like-for-like` only branches count that were open throughout both: `opened_on` and `closed_on` of their master data
+do not lie in between, they have sold in both, and on about the same share of the chain's trading days
+(`like_for_like_within` in `conf/kpis.yml`).
+
+    tillhouse kpi revenue,average_basket --by region --period 2017-Q2 --against 2017-Q1 --like-for-like
+""".strip()
+KPI_DRILL = """
+`--drill` lists the receipts that a figure is made of, each with its part of it, and with the file and row that
+delivered it; `--receipt KEY` lists the lines of one receipt, each with its own. Receipts of one day:
+
+    tillhouse kpi revenue,return_amount --where "branch_id = 'F0292' AND business_date = DATE'2017-03-04'" --drill
+""".strip()
+ASK_SQL = """
+SELECT category_l1, week, MEASURE(revenue) AS revenue, MEASURE(return_rate) AS return_rate
+FROM gold.sales_line WHERE weekday = 6 GROUP BY category_l1, week ORDER BY category_l1, week
+""".strip()
+ASK_PYTHON = """
+from tillhouse.kpi.ask import ask, open_for
+from tillhouse.session import open_session
+from tillhouse.store import Store
+
+store = Store(open_session(), "demo/lake", "demo/vault")
+measures, by, where = ["revenue", "return_rate"], ["category_l1", "week"], "weekday = 6"
+open_for(store, measures, by, where)
+found = ask(store, measures, by, where)
+""".strip()
+ASK_COMMAND = "tillhouse kpi revenue,return_rate --by category_l1,week --where 'weekday = 6' --bare"
+
+
 def kpis_page() -> str:
-    measures = [(f"`{m.name}`", m.number, m.unit, m.meaning, f"`{m.expr}`") for m in metrics.MEASURES]
+    holds = {"both": "receipts, lines", "receipts": "receipts", "lines": "lines"}
+    measures = [(f"`{m.name}`", m.number, m.unit, m.meaning, holds[m.holds_on], f"`{m.expr}`") for m in metrics.ALL_MEASURES]
     dimensions = [(f"`{d.name}`", d.meaning, f"`{d.expr}`") for d in metrics.DIMENSIONS]
+    products = [(f"`{d.name}`", d.meaning) for d in metrics.PRODUCT_DIMENSIONS]
+    sources = [f"`{view.name}`: {view.rows}.\n\n```sql\n{view.source.strip()}\n```" for view in metrics.VIEWS]
     return _page(
         [
             "# KPIs",
@@ -291,12 +333,24 @@ def kpis_page() -> str:
             "or CATEGORY or TOTAL by the `depth` of the source.",
             _table(("type", "meaning", "revenue"), _line_types()),
             "## Measures",
-            "*No.* numbers the definitions; measures of one number are parts of one KPI. The formulas run over one row "
-            "per valid receipt (`gold.fct_receipt`) with its branch, customer and date.",
-            _table(("measure", "no.", "unit", "meaning", "formula"), measures),
+            "*No.* numbers the definitions; measures of one number are parts of one KPI. The formulas run over the rows of the "
+            "metric views `gold.sales` (*receipts*) and `gold.sales_line` (*lines*).",
+            _table(("measure", "no.", "unit", "meaning", "holds on", "formula"), measures),
             "## Dimensions",
             "Any measure by any of these: `tillhouse kpi revenue,baskets --by region,week --where \"weekday = 6\"`.",
             _table(("dimension", "meaning", "expression"), dimensions),
+            "## By product",
+            KPI_BY_PRODUCT,
+            _table(("dimension", "meaning"), products),
+            "## Two periods, like for like",
+            KPI_PERIODS,
+            "## The receipts behind a figure",
+            KPI_DRILL,
+            "## The same in SQL and Python",
+            f"On the command line `{ASK_COMMAND}`; in Python",
+            f"```python\n{ASK_PYTHON}\n```",
+            "and in SQL, in a session in which the metric views are open:",
+            f"```sql\n{ASK_SQL}\n```",
             "## Coverage",
             "Beside whatever `tillhouse kpi` is asked stands how far the figures can be trusted: `identified_share` (assigned to "
             "customers), `unclear_amount`, `lines_share`, and, as far as the dimensions are those of a branch and day, "
@@ -307,7 +361,7 @@ def kpis_page() -> str:
             "## Weeks",
             KPI_WEEKS,
             "## The rows behind them",
-            f"```sql\n{metrics.SOURCE.strip()}\n```",
+            *sources,
         ]
     )  # fmt: skip
 
@@ -901,6 +955,8 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
     },
     KpiRules: {
         "closed_weekdays": "Weekdays on which the whole chain never trades. A week is full without them.",
+        "like_for_like_within": "How much the share of trading days on which a branch sells may differ between two periods "
+        "(`tillhouse kpi --like-for-like`): the smaller share is at least `1 -` this times the greater one.",
         "peers": "Branches that a branch's change is set beside: those of the same format, or of the same region.",
         "week_anomaly": "When a week of a branch is conspicuous.",
     },

@@ -11,23 +11,19 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TextIO
 
-from pyspark.sql import DataFrame
-
 from tillhouse import pipeline
 from tillhouse.config import Config, load_config, read_model
 from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.gold import calendar
 from tillhouse.identity import conf as identity_conf
 from tillhouse.kpi import rules as kpi_rules
-from tillhouse.kpi.ask import ask, open_view
-from tillhouse.kpi.coverage import DAY_DIMENSIONS, ask_with_coverage
-from tillhouse.kpi.metrics import DIMENSIONS, MEASURES
 from tillhouse.ops import (
     check,
     check_report,
     close,
     customer_command,
     doctor,
+    kpi_command,
     maintain,
     overdue,
     repair,
@@ -62,12 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_lake_arguments(report)
     report.add_argument("--json", action="store_true", help="as JSON")
     kpi = commands.add_parser("kpi", help="ask measures by dimensions, for example: tillhouse kpi revenue --by region,week")
-    _add_lake_arguments(kpi)
-    kpi.add_argument("measures", nargs="?", help=f"comma-separated: {', '.join(item.name for item in MEASURES)}")
-    kpi.add_argument("--by", default="", help=f"comma-separated: {', '.join(item.name for item in DIMENSIONS)}")
-    kpi.add_argument("--where", help="condition over the dimensions, for example: \"region = 'Nord'\"")
-    kpi.add_argument("--bare", action="store_true", help="only these measures, without their coverage")
-    kpi.add_argument("--json", action="store_true", help="as JSON lines")
+    kpi_command.add_arguments(kpi, _add_lake_arguments)
     _add_exceptions(
         commands.add_parser(
             "exceptions", help="list, show, assign, waive, resolve, reopen, export what is wrong; what is overdue"
@@ -318,21 +309,8 @@ def _status(given: argparse.Namespace) -> int:
 
 
 def _kpi(given: argparse.Namespace) -> int:
-    if not given.measures:
-        _say("\n".join(f"{item.name:<22} {item.meaning}" for item in MEASURES))
-        return 0
     config = _config(given)
-    store = _open_lake(config)
-    open_view(store)
-    measures, by = given.measures.split(","), [name for name in given.by.split(",") if name]
-    if given.bare:
-        rows, is_told = ask(store, measures, by, given.where), True
-    else:
-        rows, is_told = ask_with_coverage(store, measures, by, given.where)
-    _say(_as_json(rows) if given.json else as_table(rows))
-    if not is_told and not given.json:
-        _say(f"what is kept out, open or missing is known by branch and day only: {', '.join(DAY_DIMENSIONS)}")
-    return 0
+    return kpi_command.run(given, config, lambda: _open_lake(config), _say)
 
 
 def _serve(given: argparse.Namespace) -> int:
@@ -379,7 +357,11 @@ def _overdue(given: argparse.Namespace) -> int:
     upgrade.expect_lake(store)
     at = datetime.combine(given.as_of, time(), UTC) if given.as_of else utc_now()
     late = overdue.to_overdue(store.read(silver.EXCEPTION), at)
-    _say(_as_json(late) if given.json else "\n".join(overdue.as_lines([row.asDict() for row in late.collect()])) or "none")
+    _say(
+        text.as_json_lines(late)
+        if given.json
+        else "\n".join(overdue.as_lines([row.asDict() for row in late.collect()])) or "none"
+    )
     return 0
 
 
@@ -493,15 +475,6 @@ def _make_key(given: argparse.Namespace) -> int:
     given.file.write_text(secrets.token_hex(32) + "\n", "utf-8")
     _say(f"wrote {given.file}; keep a copy where the lake is not")
     return 0
-
-
-def _as_json(rows: DataFrame) -> str:
-    return "\n".join(json.dumps(row.asDict(), default=str) for row in rows.collect())
-
-
-def as_table(rows: DataFrame) -> str:
-    """Rows as aligned text."""
-    return text.as_table(rows.columns, [tuple(row) for row in rows.collect()])
 
 
 def _say(told: str, to: TextIO | None = None) -> None:

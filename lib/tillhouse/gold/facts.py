@@ -16,6 +16,7 @@ from tillhouse.money import with_largest_remainder
 from tillhouse.products.rules import ProductRules
 from tillhouse.sources.fields import GOODS, REVENUE_LINE_TYPES
 from tillhouse.tables.gold import FCT_RECEIPT, FCT_SALE_LINE
+from tillhouse.tables.line_parts import IS_SOLD, LINE_PARTS
 
 RULES_VERSION = 3
 VALID = "status = 'FINAL' AND transaction_type IN ('SALE', 'RETURN', 'EXCHANGE')"
@@ -212,22 +213,11 @@ class NoCustomer:
 
 
 def _sums(sale_lines: DataFrame) -> DataFrame:
-    revenue, goods_back = F.col("is_revenue"), F.col("is_return") & F.col("is_revenue")
-    is_live = F.col("line_type").isin(*GOODS) & ~F.col("is_voided")
-    revenue_lines = F.sum(F.when(revenue, 1).otherwise(0))
-    known_net = F.sum(F.when(revenue & F.col("net_amount").isNotNull(), 1).otherwise(0))
-    money = {
-        "revenue_amount": F.sum(F.when(revenue, F.col("gross_amount")).otherwise(0)),
-        "revenue_excl_tax_amount": F.when(known_net == revenue_lines, F.sum(F.when(revenue, F.col("net_amount")).otherwise(0))),
-        "return_amount": -F.sum(F.when(goods_back, F.col("gross_amount")).otherwise(0)),
-        "discount_amount": F.sum(F.when(revenue, F.col("discount_amount")).otherwise(0)),
-    }
-    pieces = {
-        "sold_item_count": F.sum(F.when(F.col("is_return"), 0).otherwise(F.col("item_count"))),
-        "item_count": F.sum("item_count"),
-    }
+    sums = {name: F.sum(F.expr(part)) for name, part in LINE_PARTS.items()}
+    known_net = F.count(F.expr(LINE_PARTS["revenue_excl_tax_amount"]))
+    sums["revenue_excl_tax_amount"] = F.when(known_net == F.count("*"), sums["revenue_excl_tax_amount"])
+    types = {name: "DECIMAL(18,3)" if name.endswith("_count") else "DECIMAL(18,2)" for name in sums}
     return sale_lines.groupBy("receipt_key").agg(
-        *(column.cast("DECIMAL(18,2)").alias(name) for name, column in money.items()),
-        *(column.cast("DECIMAL(18,3)").alias(name) for name, column in pieces.items()),
-        F.max(is_live & ~F.col("is_return")).alias("_has_sold"),
+        *(column.cast(types[name]).alias(name) for name, column in sums.items()),
+        F.max(F.expr(IS_SOLD)).alias("_has_sold"),
     )

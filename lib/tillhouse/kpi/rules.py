@@ -26,6 +26,7 @@ class KpiRules(StrictModel):
     """How weeks are judged and compared."""
 
     closed_weekdays: tuple[Weekday, ...] = ()
+    like_for_like_within: Decimal = Field(default=Decimal("0.1"), ge=0, lt=1)
     peers: Literal["format", "region"] = "format"
     week_anomaly: WeekAnomaly = WeekAnomaly()
 

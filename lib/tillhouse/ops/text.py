@@ -1,8 +1,16 @@
-"""Rows as aligned text for people."""
+"""Rows as aligned text for people, or as JSON for programs."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+
+from pyspark.sql import DataFrame
+
+
+def as_json_lines(rows: DataFrame) -> str:
+    """One object a row."""
+    return "\n".join(json.dumps(row.asDict(), default=str) for row in rows.collect())
 
 
 def as_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
