@@ -28,7 +28,7 @@ class Measure:
 
     name: str
     number: str
-    unit: Literal["money", "count", "pieces", "ratio"]
+    unit: Literal["money", "count", "pieces", "ratio", "date"]
     expr: str
     meaning: str
     holds_on: Literal["both", "receipts", "lines"] = "both"
@@ -75,6 +75,7 @@ DIMENSIONS = (
     Dimension("weekday", "weekday", "1 Monday .. 7 Sunday"),
     Dimension("hour", "local_hour", "hour of the day in the branch"),
     Dimension("currency", "currency", "ISO 4217; group by it where a lake has several"),
+    Dimension("customer_id", "customer_id", "the customer, NULL unless identified; its revenue is KPI 10"),
     Dimension("customer_type", "customer_type", "B2C or B2B"),
     Dimension("customer_status", "customer_status", "identified, anonymous, unclear or erased"),
     Dimension("channel", "channel", "order channel"),
@@ -136,6 +137,22 @@ MEASURES = (
     Measure("customers", "8", "count", _CUSTOMERS, "Distinct identified customers with a purchase.", "receipts"),
     Measure("new_customers", "8", "count", _NEW, "Customers whose first purchase in the whole chain is among these.", "receipts"),
     Measure("returning_customers", "8", "count", f"{_CUSTOMERS} - {_NEW}", "The other identified customers.", "receipts"),
+    Measure(
+        "purchase_dates",
+        "8",
+        "count",
+        "COUNT(DISTINCT CASE WHEN is_basket THEN business_date END)",
+        "Distinct trading days with a purchase; of a customer, beside baskets, the frequency of its purchases.",
+        "receipts",
+    ),
+    Measure(
+        "last_purchase_date",
+        "9",
+        "date",
+        "MAX(CASE WHEN is_basket THEN business_date END)",
+        "Last trading day with a purchase, which a return is not; of a customer, the days since then are its inactivity.",
+        "receipts",
+    ),
     Measure("identified_revenue", "7", "money", _IDENTIFIED, "Revenue of receipts with a customer."),
     Measure("identified_share", "7", "ratio", _ratio(_IDENTIFIED, _REVENUE), "Share of revenue with a customer."),
     Measure(
@@ -219,3 +236,7 @@ ALL_DIMENSIONS = (*DIMENSIONS, *PRODUCT_DIMENSIONS)
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def measure(name: str) -> Measure | None:
+    return next((item for item in ALL_MEASURES if item.name == name), None)

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from tillhouse.errors import ConfigError
 from tillhouse.kpi.ask import ask
+from tillhouse.kpi.metrics import ALL_MEASURES
 from tillhouse.store import Store, quoted
 
 _WRITTEN = re.compile(r"(?P<year>\d{4})(?:-Q(?P<quarter>[1-4])|-W(?P<week>\d{2})|-(?P<month>\d{2})(?:-(?P<day>\d{2}))?)?")
@@ -121,7 +122,12 @@ def compare(
     same = reduce(lambda left, right: left & right, (F.col(name).eqNullSafe(F.col(f"_{name}")) for name in by), F.lit(True))
     joined = now.join(before, on=same, how="full_outer" if by else "left")
     keys = [F.coalesce(name, f"_{name}").alias(name) for name in by]
-    figures = [column for name in measures for column in (F.col(name), F.col(f"{name}_before"), _change(name))]
+    days = {item.name for item in ALL_MEASURES if item.unit == "date"}
+    figures = [
+        column
+        for name in measures
+        for column in (F.col(name), F.col(f"{name}_before"), *(() if name in days else (_change(name),)))
+    ]
     rows = joined.select(*keys, *figures)
     return rows.orderBy(*by) if by else rows
 

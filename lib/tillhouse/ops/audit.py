@@ -186,16 +186,20 @@ def gold_(run: Run, since: Since | None) -> list[Measured]:
 
 
 def kpi(run: Run, since: Since | None) -> list[Measured]:
-    """Revenue and baskets of the branches = those of the receipts, on the days that have changed."""
+    """Revenue and baskets of the branches = those of the receipts, on the days that have changed; of all weeks = of all days."""
     days = _days(run, gold.FCT_RECEIPT, since)
     receipts, figures = _on(run, gold.FCT_RECEIPT, days), _on(run, gold.KPI_BRANCH_DAY, days)
-    given, told = _sums(
+    every = [(run.store.read(table), F.sum("baskets"), F.sum("revenue")) for table in (gold.KPI_BRANCH_DAY, gold.KPI_BRANCH_WEEK)]
+    given, told, of_days, of_weeks = _sums(
         (receipts, F.count(F.when(F.col("is_basket"), 1)), F.sum("revenue_amount")),
         (figures, F.sum("baskets"), F.sum("revenue")),
+        *every,
     )
     return [
         Measured(None, "revenue: receipts = branch days", given[1], told[1]),
         Measured(None, "baskets: receipts = branch days", given[0], told[0]),
+        Measured(None, "revenue: branch days = branch weeks", of_days[1], of_weeks[1]),
+        Measured(None, "baskets: branch days = branch weeks", of_days[0], of_weeks[0]),
     ]
 
 

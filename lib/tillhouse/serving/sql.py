@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from tillhouse.config import Config
 from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.kpi.ask import open_view
+from tillhouse.kpi.metrics import VIEWS
 from tillhouse.session import open_session
 from tillhouse.store import Store
 from tillhouse.tables import gold
@@ -100,7 +101,7 @@ def publish(store: Store) -> list[str]:
     if missing:
         raise TillhouseError(f"{store.lake} has no {', '.join(missing)} yet; start with `tillhouse run` or `tillhouse upgrade`")
     store.register(*gold.TABLES)
-    open_view(store)
+    open_view(store, *VIEWS)
     known = {table.name for table in gold.TABLES}
     return [
         f"gold.{row['tableName']}" for row in store.spark.sql("SHOW TABLES IN gold").collect() if row["tableName"] not in known
