@@ -114,8 +114,8 @@ _WITH_LINES = "SUM(CASE WHEN detail_level = 'lines' THEN revenue_amount ELSE 0 E
 
 
 def _ratio(numerator: str, denominator: str) -> str:
-    """NULL where the denominator is 0."""
-    return f"CAST({numerator} / NULLIF({denominator}, 0) AS DECIMAL(28,12))"
+    """NULL where the denominator is 0. A sum is typed so widely that its quotient would have nine decimals only."""
+    return f"CAST(CAST({numerator} AS DECIMAL(24,3)) / NULLIF({denominator}, 0) AS DECIMAL(28,12))"
 
 
 MEASURES = (

@@ -133,6 +133,7 @@ def compare(
 
 
 def _change(name: str) -> Column:
-    before = F.col(f"{name}_before")
-    change = F.when(before > 0, F.try_divide(F.col(name) - before, before))
+    # Of any measure with up to 12 decimals; wider types would leave the quotient fewer than 12.
+    now, before = (F.col(column).try_cast("DECIMAL(26,12)") for column in (name, f"{name}_before"))
+    change = F.when(before > 0, F.try_divide((now - before).try_cast("DECIMAL(26,12)"), before))
     return change.try_cast("DECIMAL(28,12)").alias(f"{name}_change")
