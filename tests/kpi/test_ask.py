@@ -12,6 +12,7 @@ import make_docs
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from tests.kpi.star import EVER, filled
 from tillhouse import cli
 from tillhouse.errors import ConfigError
 from tillhouse.kpi import metrics
@@ -22,7 +23,6 @@ from tillhouse.store import Store
 from tillhouse.tables import Table, gold, silver
 
 SATURDAY, MONDAY = date(2026, 2, 7), date(2026, 2, 9)
-EVER = date(1900, 1, 1)
 
 # receipt, branch, day, customer, lines: product, pieces, amount, returned
 RECEIPTS = (
@@ -33,21 +33,6 @@ RECEIPTS = (
     ("R5", "B", MONDAY, "bert", (("oats", -1, "-3.00", True),)),
 )
 GROUPS = {"bread": "Bakery", "milk": "Dairy", "oats": "Cereals"}
-
-
-def filled(spark: SparkSession, table: Table, rows: Sequence[Mapping[str, object]]) -> DataFrame:
-    """Rows of a table of which only some columns matter; what must not be empty and is not said is 0, false or a text."""
-    usual = {"boolean": False, "int": 0, "bigint": 0, "date": EVER, "string": "x"}
-    complete = []
-    for row in rows:
-        assert set(row) <= set(table.column_names)
-        values = []
-        for field in table.struct:
-            kind = field.dataType.simpleString()
-            zero = Decimal(0) if kind.startswith("decimal") else usual.get(kind)
-            values.append(row.get(field.name, None if field.nullable else zero))
-        complete.append(tuple(values))
-    return spark.createDataFrame(complete, table.struct)
 
 
 @pytest.fixture(scope="module")
