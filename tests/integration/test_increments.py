@@ -173,7 +173,7 @@ def test_days_and_branches_can_be_recomputed_from_bronze(at_once: Chain, tmp_pat
     with pytest.raises(AssertionError):
         assert_same(at_once, chain)
     commits = commits_of_a_run(chain, again=f"business_date = DATE'{day}' AND branch_id = '{branch}'")
-    facts = {"gold.fct_sale_line", "gold.fct_receipt", "gold.kpi_branch_day"}
+    facts = {"gold.fct_sale_line", "gold.fct_receipt", "gold.kpi_branch_day", "gold.kpi_branch_week"}
     assert (
         {"silver.receipt_line"} < {table for table in commits if not table.startswith("ops.")} <= {"silver.receipt_line"} | facts
     )
