@@ -217,7 +217,8 @@ sums, where they cancel out. Only then is it decided what kind of receipt it is.
 
 **Deposits, vouchers, tips, receivables, prepayments and cash movements** are no revenue. They are in
 `gold.fct_sale_line` with `is_revenue` false and in `gross_amount` of `gold.fct_receipt`, which is what the customer was
-asked for. They have no measure of their own yet.
+asked for. What is owed for vouchers is in `gold.voucher_liability` and `gold.voucher_balance` (docs/operations.md); the
+others have no measure of their own yet.
 
 **Pieces.** `items` counts what is sold. A line with a unit that is no piece (weight, volume) or of a product group
 named in `conf/products.yml` counts 1, whatever its quantity.

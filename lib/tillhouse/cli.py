@@ -30,6 +30,7 @@ from tillhouse.ops import (
     rotate,
     status,
     text,
+    tie_out,
     upgrade,
     worklist,
 )
@@ -74,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ),
         _add_lake_arguments,
     )
+    tie_out.add_arguments(
+        commands.add_parser("tie-out", help="Z reports beside what has come of their till closings"), _add_lake_arguments
+    )
     source = commands.add_parser("source", help="look at an export before it is connected").add_subparsers(
         dest="action", required=True
     )
@@ -100,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     handlers = {
         "run": _run, "pull": _pull, "status": _status, "kpi": _kpi, "exceptions": _exceptions, "customer": _customer,
-        "source": _source, "close": _close, "serve": _serve,
+        "source": _source, "close": _close, "tie-out": _tie_out, "serve": _serve,
         "doctor": _doctor, "make-key": _make_key, **_UPKEEP,
     }  # fmt: skip
     return guarded(lambda: handlers[given.command](given))
@@ -416,6 +420,10 @@ def _customer(given: argparse.Namespace) -> int:
 def _close(given: argparse.Namespace) -> int:
     config = _config(given)
     return close.run(given, config, _open_lake(config), utc_now(), _say)
+
+
+def _tie_out(given: argparse.Namespace) -> int:
+    return tie_out.run(given, _open_lake(_config(given)), _say)
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:

@@ -231,6 +231,12 @@ def test_what_a_till_closing_states_is_compared_with_what_has_come_of_it(library
     [found] = library.store.read(silver.EXCEPTION).where("rule = 'closing_differs'").collect()
     assert (found["record_key"], str(found["amount"])) == ("M1/K-M-1/17/BUSINESS_CASE/ITEM", "1.23")
     assert json.loads(found["context"])["value"] == "-1223.67 instead of -1224.90"
+    tied = library.store.read(gold.CLOSING_TIE_OUT).collect()
+    assert {row["closing_id"]: row["branch_id"] for row in tied} == {"1204": "DD1", "1205": "DD1", "17": "M1"}
+    differing = {(row["closing_id"], row["kind"], row["member"]) for row in tied if row["status"] != "agrees"}
+    assert differing == {("17", "BUSINESS_CASE", "ITEM"), ("17", "NET", "1"), ("17", "TAX", "1")}
+    [of_items] = [row["difference_amount"] for row in tied if (row["closing_id"], row["member"]) == ("17", "ITEM")]
+    assert str(of_items) == "1.23"
 
 
 def test_a_voucher_is_known_by_the_same_token_when_it_is_sold_and_redeemed(library: Chain) -> None:
@@ -238,6 +244,10 @@ def test_a_voucher_is_known_by_the_same_token_when_it_is_sold_and_redeemed(libra
     assert {row["line_type"] for row in rows} == {"GIFTCARD_SALE", "GIFTCARD_REDEEM"}
     [token] = {row["voucher_token"] for row in rows}
     assert "4711" not in token
+    [left] = library.store.read(gold.VOUCHER).collect()
+    assert (left["voucher_token"], left["status"], str(left["sold_amount"]), str(left["change_amount"])) == (
+        token, "spent", "50.00", "0.00",
+    )  # fmt: skip
 
 
 def test_p16_what_was_handed_over_in_another_currency_stays_beside_the_amount(library: Chain) -> None:

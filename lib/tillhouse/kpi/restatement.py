@@ -69,7 +69,7 @@ def to_differences(closed: DataFrame, days: DataFrame) -> DataFrame:
     in_period = F.col("business_date").between(F.col("first_date"), F.col("last_date"))
     live = days.join(F.broadcast(periods), on=in_period, how="inner").select(*GRAIN, _figures("now"))
     published = closed.select(*GRAIN, _figures("published"))
-    sides = published.join(live, on=list(GRAIN), how="full_outer")
+    sides = published.join(live, on=list(GRAIN), how="full_outer").where(~F.col("published").eqNullSafe(F.col("now")))
     measures = F.array(
         *(
             F.struct(F.lit(name).alias("measure"), *(F.col(f"{side}.{name}").alias(side) for side in ("published", "now")))
