@@ -71,7 +71,11 @@ SCHEMAS = {
     "`record_version`, `consent` and the tables of tickets, campaigns and the like are there as soon as a source delivers them.",
     "vault": "Personal data in clear text. It has a root of its own (`--vault`), so that it can carry other permissions, "
     "and its tables keep no column statistics.",
-    "gold": "The star schema and the figures that BI reads.",
+    "gold": "The star schema and the figures that BI reads. Contacts, tickets, open items, warranties and preferences are empty "
+    "where no source delivers them, and hold all that was delivered, whatever `--as-of` says. Where nobody knows the branch or "
+    "the product that a record names, its id and key are NULL and `branch_status` or `product_status` is unknown: join these "
+    "dimensions with LEFT JOIN and no row is lost. Nothing in them depends on today: what is overdue on a day is asked by "
+    "`is_open AND due_on < DATE'2026-03-31'`.",
     "ops": "What was delivered, what ran, and whether it adds up.",
 }
 

@@ -75,6 +75,18 @@ PUBLIC = {
     "gross_amount",
     "gold.fct_discount": "receipt_key told_by discount_number branch_id business_date currency level line_number discount_type "
     "reason promotion_id discount_amount receipt_discount_amount",
+    "gold.fct_contact": "record_key source contact_kind customer_id customer_status contact_date started_at ended_at "
+    "duration_seconds is_contact event channel direction campaign_id test_group branch_id branch_key branch_status",
+    "gold.fct_ticket": "record_key source ticket_id customer_id customer_status ticket_type status is_open opened_at opened_on "
+    "due_at closed_at closed_on hours_to_close is_closed_late branch_id branch_key branch_status product_id product_key "
+    "product_status",
+    "gold.fct_open_item": "record_key source item_id item_type invoice_id dunning_level customer_id customer_status issued_on "
+    "due_on paid_on is_open currency amount invoiced_amount credited_amount paid_amount dunned_amount open_amount branch_id "
+    "branch_key branch_status",
+    "gold.warranty": "record_key source serial_number model customer_id customer_status purchased_on starts_on ends_on branch_id "
+    "branch_key branch_status product_id product_key product_status",
+    "gold.preference": "record_key source customer_id customer_status preference_type category value planned_on budget_amount "
+    "currency product_id product_key product_status",
     "gold.kpi_branch_day": "branch_id business_date currency sales_before_returns return_amount revenue revenue_excl_tax "
     "receipts baskets items average_basket items_per_basket customers new_customers returning_customers revenue_per_customer "
     "identified_share unclear_amount excluded_amount lines_share discount_amount return_rate open_exceptions delivery_status",

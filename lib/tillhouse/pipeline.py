@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from tillhouse.bronze import ingest
 from tillhouse.config import Config, fingerprint
 from tillhouse.errors import ConfigError, TillhouseError
-from tillhouse.gold import calendar, facts, receipt_facts, tie_out, vouchers
+from tillhouse.gold import calendar, facts, receipt_facts, record_facts, tie_out, vouchers
 from tillhouse.gold import step as gold_step
 from tillhouse.identity import conf as identity_conf
 from tillhouse.identity import step as identity_step
@@ -31,6 +31,7 @@ from tillhouse.sources.entities import CONTACT
 from tillhouse.store import Since
 from tillhouse.tables import Table, gold, gold_members, ops, silver, vault
 from tillhouse.tables.entities import BUNDLE_COMPONENT, CAMPAIGN, CATEGORY, CONSENT, PARTY_VERSION, PLAN, PRODUCT_REFERENCE
+from tillhouse.tables.gold_facts import RECORD_FACTS
 from tillhouse.tables.lake import bronze_tables, entity_tables, tables_of
 
 # Watermarks of a step hold, beside the tables that it reads, the parts of conf that it depends on, and the tables that it made.
@@ -150,16 +151,18 @@ STEPS = (
             silver.BRANCH_VERSION, silver.PARTY_CUSTOMER, silver.PARTY_WITHOUT_CUSTOMER, silver.IDENTITY_DECISION,
             silver.CLOSING_TOTAL,
             *(table for table in (PRODUCT_REFERENCE, CATEGORY, BUNDLE_COMPONENT, CAMPAIGN) if table.name in config.entities),
+            *(kind.records for kind in record_facts.kinds_of(config.entities)),
         ),
         writes=lambda config: (
             gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.DIM_HOLIDAY, *gold_members.TABLES,
-            gold.FCT_SALE_LINE, gold.FCT_PAYMENT, gold.FCT_TAX, gold.FCT_DISCOUNT, gold.FCT_RECEIPT,
+            gold.FCT_SALE_LINE, gold.FCT_PAYMENT, gold.FCT_TAX, gold.FCT_DISCOUNT, *RECORD_FACTS, gold.FCT_RECEIPT,
             gold.CLOSING_TIE_OUT, gold.FCT_VOUCHER, gold.VOUCHER_LIABILITY, gold.VOUCHER, gold.VOUCHER_BALANCE,
         ),
         depends_on=lambda run: {
             "products.yml": run.config.products, AS_OF: run.as_of, "payers": run.config.payers,
             calendar.FILE: calendar.load(run.config),
-            "rules": (facts.RULES_VERSION, receipt_facts.RULES_VERSION),
+            "rules": (facts.RULES_VERSION, receipt_facts.RULES_VERSION, record_facts.RULES_VERSION),
+            "records": [kind.records.name for kind in record_facts.kinds_of(run.config.entities)],
             "closings": tie_out.Told.by(run.config.sources),
         },
         run=_gold,

@@ -44,12 +44,16 @@ def to_dim_product(versions: DataFrame, sold: DataFrame, groups: DataFrame | Non
     return DIM_PRODUCT.conform(known.unionByName(others.withColumns({**keyed, **_always()}), allowMissingColumns=True))
 
 
-def to_dim_customer(receipts: DataFrame) -> DataFrame:
-    """One row per customer that a valid receipt names. ``receipts``: gold.fct_receipt."""
+def to_dim_customer(receipts: DataFrame, party_customers: DataFrame) -> DataFrame:
+    """One row per customer, also of those who have bought nothing yet: tickets and contacts are about them, too.
+
+    ``receipts``: gold.fct_receipt; ``party_customers``: silver.party_customer, of which the rows that hold count.
+    """
     identified = receipts.where("customer_id IS NOT NULL")
     order = F.struct("business_date", "started_at", "receipt_key")
     first = identified.groupBy("customer_id").agg(F.min(F.when(F.col("is_basket"), order)).alias("_first"))
-    members = first.join(home_branches(identified), on="customer_id", how="left")
+    known = party_customers.where("valid_to_run IS NULL").select("customer_id").distinct()
+    members = known.join(first, on="customer_id", how="full").join(home_branches(identified), on="customer_id", how="left")
     nothing = F.lit(None).cast("string")
     return DIM_CUSTOMER.conform(
         members.withColumns(

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.frames import union
-from tillhouse.gold import dimensions, facts, history, masters, receipt_facts, small
+from tillhouse.gold import dimensions, facts, history, masters, receipt_facts, record_facts, small
 from tillhouse.gold.bundles import COMPONENT
 from tillhouse.gold.history import RECEIPT_DAY
 from tillhouse.products.rules import ProductRules
@@ -73,6 +73,20 @@ def run(
     Raises:
         QualityError: a cross-table identity does not hold; nothing of the step is published then.
     """
+    figures = _run_receipts(store, rules, delivered, as_of, since, payers=payers)
+    return figures | record_facts.run(store, delivered, since, _no_customer(store).unclear)
+
+
+def _run_receipts(
+    store: Store,
+    rules: ProductRules,
+    delivered: AbstractSet[str],
+    as_of: date | None,
+    since: Since | None,
+    *,
+    payers: Collection[str],
+) -> dict[str, int]:
+    """Dimensions, and the facts of receipts."""
     until = F.lit(True) if as_of is None else F.col("business_date") < F.lit(as_of)
     master = masters.Masters.of(store, rules, delivered)
     work = replace(_work(store, master, as_of, since, payers=payers), payers=payers)
@@ -87,17 +101,20 @@ def run(
         sold = _sold(store, work, lines)
         products = store.keep(dimensions.to_dim_product(store.read(silver.PRODUCT_VERSION), sold, master.groups()))
         changed[gold.DIM_PRODUCT] = products
+    party_customers = store.read(silver.PARTY_CUSTOMER)
     if work.is_empty:
+        if since is not None and store.has_news(silver.PARTY_CUSTOMER, since):
+            changed[gold.DIM_CUSTOMER] = dimensions.to_dim_customer(store.read(gold.FCT_RECEIPT), party_customers)
         _publish(store, work, changed)
         return {"receipts": 0}
     sale_lines = facts.to_sale_lines(lines, receipts, products, rules, shares=master.shares(), categories=master.categories)
     sale_lines = store.keep(sale_lines)
     payments = work.of(store, silver.RECEIPT_PAYMENT)
-    party_customers, no_customer = store.read(silver.PARTY_CUSTOMER), _no_customer(store)
+    no_customer = _no_customer(store)
     fct_receipts = facts.to_fct_receipts(receipts, sale_lines, payments, party_customers, no_customer, branches=branches)
     fct_receipts = store.keep(fct_receipts)
     others = work.others(store.read(gold.FCT_RECEIPT))
-    customers = store.keep(dimensions.to_dim_customer(fct_receipts.unionByName(others)))
+    customers = store.keep(dimensions.to_dim_customer(fct_receipts.unionByName(others), party_customers))
     before = None if work.touched is None else work.of(store, gold.FCT_RECEIPT)
 
     published = {

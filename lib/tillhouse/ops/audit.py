@@ -12,12 +12,14 @@ from pyspark.sql import functions as F
 
 from tillhouse.frames import column_of, union
 from tillhouse.gold.facts import VALID
+from tillhouse.gold.record_facts import kinds_of
 from tillhouse.ops.runs import Run
 from tillhouse.sources.entities import BY_NAME, CONTACT
 from tillhouse.sources.mapping import map_receipt_lines
 from tillhouse.store import Since, on_days
 from tillhouse.tables import Table, entities, gold, ops, silver
 from tillhouse.tables.bronze import bronze_table
+from tillhouse.tables.gold_facts import RECORD_FACTS
 
 _NOTHING = (0, Decimal(0))
 _SUM = "DECIMAL(38,5)"
@@ -182,7 +184,20 @@ def gold_(run: Run, since: Since | None) -> list[Measured]:
         Measured(None, "receipts: silver = gold", delivered[0], published[0]),
         Measured(None, "amount: silver = gold", delivered[1], published[1]),
         Measured(None, "revenue: receipts = lines", receipts[1], revenue_lines[1]),
+        *_facts_of_records(run, since),
     ]
+
+
+def _facts_of_records(run: Run, since: Since | None) -> list[Measured]:
+    """Records in silver = gold, of each fact of which records have changed."""
+    store, found = run.store, []
+    for fact in RECORD_FACTS:
+        tables = [kind.records for kind in kinds_of(run.config.entities) if kind.fact is fact]
+        if tables and (since is None or any(store.has_news(table, since) for table in tables)):
+            records = union([store.read(table).select("record_key") for table in tables])
+            given, told = _sums((records, F.count("*"), F.lit(0)), (store.read(fact), F.count("*"), F.lit(0)))
+            found.append(Measured(None, f"{fact.name}: silver = gold", given[0], told[0]))
+    return found
 
 
 def kpi(run: Run, since: Since | None) -> list[Measured]:

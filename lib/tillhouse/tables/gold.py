@@ -7,6 +7,7 @@ from tillhouse.tables.contract import MONTH, MONTH_COLUMN, Table
 
 FCT_PAYMENT, FCT_TAX, FCT_DISCOUNT = gold_facts.RECEIPT_FACTS
 DIM_REGISTER, DIM_TEAM, DIM_PAYMENT_TYPE, DIM_CAMPAIGN = gold_members.TABLES
+FCT_CONTACT, FCT_TICKET, FCT_OPEN_ITEM, WARRANTY, PREFERENCE = gold_facts.RECORD_FACTS
 
 _VALIDITY = """
         valid_from DATE NOT NULL COMMENT 'first day of this version',
@@ -63,7 +64,7 @@ DIM_PRODUCT = Table(
 DIM_CUSTOMER = Table(
     schema="gold",
     name="dim_customer",
-    grain="one row per customer and version; no name, address, contact or birth date",
+    grain="one row per customer and version, whether they have bought or not; no name, address, contact or birth date",
     columns=f"""
         customer_key STRING NOT NULL COMMENT 'surrogate of customer_id and valid_from',
         customer_id STRING NOT NULL COMMENT 'random neutral id',
