@@ -145,6 +145,7 @@ def show(out: Path, plain: bool) -> bool:
     say("try next:")
     for command in (
         "status", 'kpi revenue,baskets,average_basket --by region,month', "kpi revenue --by hour --where \"region = 'Nord'\"",
+        "kpi return_rate,items,baskets_with --by category_l1", "kpi revenue --period 2017-03-04 --drill --limit 5",
         "run", "doctor",
     ):  # fmt: skip
         say(f"  .venv/bin/tillhouse {command} {options}".rstrip())
