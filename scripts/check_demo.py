@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from demo_chain.check import Comparison, compare, identities
+from demo_chain.check import Comparison, compare, identities, returns
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,8 +18,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "demo", help="folder with lake/ and truth/ (demo)")
     out = parser.parse_args().out.resolve()
     compared = compare(out)
-    sys.stdout.write(f"{as_text(compared)}\n{identities(out)}\n")
-    return 0 if all(part.ok for part in compared) else 1
+    came_back = returns(out)
+    sys.stdout.write(f"{as_text(compared)}\n{identities(out)}\n{came_back}\n")
+    return 0 if came_back.ok and all(part.ok for part in compared) else 1
 
 
 def as_text(compared: list[Comparison]) -> str:

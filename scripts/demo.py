@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 from check_demo import as_text
 from deltalake import DeltaTable
-from demo_chain.check import compare, identities
+from demo_chain.check import compare, identities, returns
 from make_demo_exports import make_exports
 
 from tillhouse.session import JVM_OPTIONS
@@ -158,7 +158,9 @@ def differs_from_truth(out: Path) -> bool:
     compared = compare(out)
     say(as_text(compared))
     say(str(identities(out)))
-    return not all(part.ok for part in compared)
+    came_back = returns(out)
+    say(str(came_back))
+    return not (came_back.ok and all(part.ok for part in compared))
 
 
 def differs_from_purchases(out: Path, lake: duckdb.DuckDBPyConnection) -> bool:

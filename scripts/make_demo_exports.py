@@ -30,7 +30,7 @@ from demo_chain.systems import assign_systems
 from demo_chain.truth import write_json, write_truth
 
 GENERATOR_VERSION = 1
-CHAIN_VERSION = 2
+CHAIN_VERSION = 3
 
 
 def make_exports(out: Path, weeks: int | None, branches: int | None, plain: bool, seed: int = SEED) -> None:

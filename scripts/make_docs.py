@@ -27,6 +27,7 @@ from tillhouse.config import LakeFile
 from tillhouse.gold.calendar import Calendar, RegionHolidays
 from tillhouse.kpi import metrics
 from tillhouse.kpi.rules import KpiRules, WeekAnomaly
+from tillhouse.products.returns import ReturnRules
 from tillhouse.products.rules import Bundles, ChannelPrices, ProductRules, ReusedNumbers
 from tillhouse.quality import rules
 from tillhouse.quality.duties import Duty, Escalation, ExceptionsFile, Match
@@ -199,6 +200,30 @@ revenue, not in receipts or baskets.
 **Returns.** Lines of type ITEM, CATEGORY or TOTAL with a negative amount (or amount 0 and a negative quantity),
 together with the discounts that were taken back with them. `return_amount` is positive. `sales_before_returns` is
 revenue plus returns.
+
+**The purchase of a return.** `gold.fct_return` has a row for each returned line, and says which purchase it is of, by which
+`link_method`, on what `evidence`, and how sure that is (`link_confidence`):
+
+| link_method | evidence | confidence |
+| --- | --- | --- |
+| `reference` | `named_line`: receipt, line and product are told | 1.00 |
+| `reference` | `product_and_price`: the receipt is told, and has the product at this price | 0.99 |
+| `reference` | `product`: the receipt is told, and has the product | 0.97 |
+| `reference` | `other_product`: receipt and line are told, the line is of another product | 0.90 |
+| `reference` | `receipt`: the receipt is told, nothing in it fits | 0.90 |
+| `reference` | `nothing_left`: the receipt is told, all that fits was returned before | as above |
+| `reference` | `parts_of_reference`: the only receipt with this number that has the product at this price | 0.95 |
+| `customer_product` | `product_and_price`: the customer's only purchase of the product at this price within the window | 0.95 |
+| `customer_product` | `product`: the only one within the window, at another price | 0.70 |
+| `none` | `several_candidates`: `candidate_count` purchases fit equally well | |
+| `none` | `receipt_not_found`: the receipt that is told has not come, or counts in no figure; it is not guessed | |
+| `none` | `nothing_found`, `no_customer` | |
+
+A line is never returned more often than it was sold, over all its returns. Those with a reference take first, then the others,
+both in the order of trading day and instant; what is used up is no candidate any more. A quantity may come from several lines of
+one receipt: `original_lines` tells them, `original_line_number` the one that most came from. The window and how sure a link has
+to be are in `conf/returns.yml`. A return that comes before its sale is linked when the sale comes. `return_status` of
+`gold.fct_receipt` says of the purchase whether nothing, a part or all of it came back: all goods, or all that was paid.
 
 **Discounts.** A discount line lowers what it belongs to, whatever sign the till writes: its parent line, else the whole
 receipt. A discount on the whole receipt is spread over the goods in proportion to their amounts, to the cent: of 3.00
@@ -646,6 +671,11 @@ CONF_MODELS: dict[str, tuple[type[BaseModel], str]] = {
         "How `gold.kpi_branch_week` judges and compares weeks. The file may be missing: then the defaults count.",
     ),
     "week_anomaly": (WeekAnomaly, "Below `week_anomaly` in kpis.yml. [KPIs](kpis.md) has the definition."),
+    "returns.yml": (
+        ReturnRules,
+        "How returns find their purchase, and what the tills' reasons mean. The file may be missing: the defaults count then, "
+        "and reasons stay as they are told. A change links all returns anew. [KPIs](kpis.md) tells the rules.",
+    ),
     "exceptions.yml": (
         ExceptionsFile,
         "Who answers for which exception, until when, and who hears of it after that. The file may be missing; an example stands "
@@ -1005,6 +1035,12 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "bundles": "What becomes of sets.",
         "channel_prices": "From when on different prices are exceptions.",
         "reused_numbers": "When a product number seems to stand for another article.",
+    },
+    ReturnRules: {
+        "window_days": "Days after a purchase within which a return without reference may be of it. A reference has no limit.",
+        "least_confidence": "Links that are less sure than this, from 0 to 1, are not made.",
+        "reasons": "Names of reasons, each with the texts that mean it, in large or small letters; what is told and not listed "
+        "is `other`.",
     },
     Bundles: {
         "rule": "`keep`: a set is the one line that the till writes. `explode`: it becomes lines of its components.",

@@ -69,6 +69,8 @@ PUBLIC = {
     "tax_amount discount_amount revenue_amount item_count line_count source receipt_number detail_level",
     "gold.fct_sale_line": "receipt_key line_number branch_id business_date product_key product_id line_type is_revenue "
     "is_return quantity gross_amount net_amount discount_amount",
+    "gold.fct_return": "receipt_key line_number branch_id business_date product_id quantity gross_amount reason "
+    "original_receipt_key original_line_number original_branch_id original_date days_to_return link_method link_confidence",
     "gold.fct_payment": "receipt_key payment_number branch_id business_date currency tender_type amount tendered_amount "
     "change_amount tip_amount foreign_currency foreign_amount",
     "gold.fct_tax": "receipt_key tax_number branch_id business_date currency told_by tax_code tax_rate net_amount tax_amount "

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from tillhouse.errors import ConfigError
+from tillhouse.products.returns import ReturnRules
 from tillhouse.products.rules import ProductRules
 from tillhouse.quality.duties import Duties, ExceptionsFile
 from tillhouse.sources.model import Source
@@ -46,6 +47,7 @@ class Config:
     products: ProductRules
     time_travel_days: int
     exceptions: ExceptionsFile = field(default_factory=ExceptionsFile)
+    returns: ReturnRules = field(default_factory=ReturnRules)
     conf_dir: Path = Path("conf")
 
     @property
@@ -219,6 +221,7 @@ def load_config(conf_dir: Path, lake: str | None = None, vault: str | None = Non
         products=_load_product_rules(conf_dir / "products.yml", [source.name for source in sources]),
         time_travel_days=lake_file.time_travel_days,
         exceptions=_load_exceptions(conf_dir / "exceptions.yml", sources),
+        returns=_load_return_rules(conf_dir / "returns.yml"),
         conf_dir=conf_dir,
     )
 
@@ -232,6 +235,11 @@ def _load_exceptions(path: Path, sources: Sequence[Source]) -> ExceptionsFile:
     if faults:
         raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults))
     return found
+
+
+def _load_return_rules(path: Path) -> ReturnRules:
+    """Without the file the defaults count, and reasons stay as the sources tell them."""
+    return read_model(ReturnRules, path) if path.exists() else ReturnRules()
 
 
 def _load_sources(folder: Path) -> tuple[Source, ...]:

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from tillhouse.bronze import ingest
 from tillhouse.config import Config, fingerprint
 from tillhouse.errors import ConfigError, TillhouseError
-from tillhouse.gold import calendar, facts, receipt_facts, record_facts, tie_out, vouchers
+from tillhouse.gold import calendar, facts, receipt_facts, record_facts, returns, tie_out, vouchers
 from tillhouse.gold import step as gold_step
 from tillhouse.identity import conf as identity_conf
 from tillhouse.identity import step as identity_step
@@ -63,7 +63,9 @@ class Step:
 
 def _gold(run: Run, since: Since | None) -> dict[str, int]:
     config = run.config
-    figures = gold_step.run(run.store, config.products, config.entities, run.as_of, since, payers=config.payers)
+    figures = gold_step.run(
+        run.store, config.products, config.entities, run.as_of, since, payers=config.payers, returns=config.returns
+    )
     calendar.publish(run.store, calendar.load(config), since)
     tie_out.run(run.store, tie_out.Told.by(config.sources), run.as_of, since)
     vouchers.run(run.store, run.as_of, since, payers=config.payers)
@@ -147,7 +149,8 @@ STEPS = (
     Step(
         name="gold",
         reads=lambda config: (
-            silver.RECEIPT, silver.RECEIPT_LINE, *receipt_facts.TOLD_BESIDE, silver.PRODUCT, silver.PRODUCT_VERSION,
+            silver.RECEIPT, silver.RECEIPT_LINE, *receipt_facts.TOLD_BESIDE, silver.RECEIPT_REFERENCE, silver.PRODUCT,
+            silver.PRODUCT_VERSION,
             silver.BRANCH_VERSION, silver.PARTY_CUSTOMER, silver.PARTY_WITHOUT_CUSTOMER, silver.IDENTITY_DECISION,
             silver.CLOSING_TOTAL,
             *(table for table in (PRODUCT_REFERENCE, CATEGORY, BUNDLE_COMPONENT, CAMPAIGN) if table.name in config.entities),
@@ -155,13 +158,17 @@ STEPS = (
         ),
         writes=lambda config: (
             gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.DIM_DATE, gold.DIM_HOLIDAY, *gold_members.TABLES,
-            gold.FCT_SALE_LINE, gold.FCT_PAYMENT, gold.FCT_TAX, gold.FCT_DISCOUNT, *RECORD_FACTS, gold.FCT_RECEIPT,
+            gold.FCT_SALE_LINE, gold.FCT_PAYMENT, gold.FCT_TAX, gold.FCT_DISCOUNT, *RECORD_FACTS, gold.FCT_RETURN,
+            gold.FCT_RECEIPT,
             gold.CLOSING_TIE_OUT, gold.FCT_VOUCHER, gold.VOUCHER_LIABILITY, gold.VOUCHER, gold.VOUCHER_BALANCE,
         ),
         depends_on=lambda run: {
             "products.yml": run.config.products, AS_OF: run.as_of, "payers": run.config.payers,
+            "returns.yml": run.config.returns,
             calendar.FILE: calendar.load(run.config),
-            "rules": (facts.RULES_VERSION, receipt_facts.RULES_VERSION, record_facts.RULES_VERSION),
+            "rules": (
+                facts.RULES_VERSION, receipt_facts.RULES_VERSION, record_facts.RULES_VERSION, returns.RULES_VERSION,
+            ),
             "records": [kind.records.name for kind in record_facts.kinds_of(run.config.entities)],
             "closings": tie_out.Told.by(run.config.sources),
         },

@@ -15,6 +15,7 @@ from demo_chain.check_customers import TABLES as CUSTOMER_TABLES
 TABLES = (
     "gold.kpi_branch_day", "gold.fct_receipt", "gold.dim_branch", "silver.receipt", "silver.receipt_line",
     "silver.receipt_payment", "silver.receipt_line_tax", "silver.exception", "ops.file_ledger", "ops.delivery",
+    "gold.fct_return", "gold.fct_sale_line",
 )  # fmt: skip
 
 
@@ -170,6 +171,78 @@ class Identities:
 def identities(out: Path) -> Identities:
     """How well it was found out who is who, by the person that each contact truly is."""
     return Identities(*map(int, _open(out).execute(IDENTITIES).fetchall()[0]))
+
+
+# Each planted return with what the lake says of its purchase. Another line of it with the same article and price is as right.
+_RETURNS = """
+    WITH named AS (SELECT receipt_key, source, branch_id, receipt_id FROM receipt), told AS (
+        SELECT returns.*, r.receipt_key, o.receipt_key AS true_key
+        FROM returns
+        LEFT JOIN named r ON r.source = returns.source AND r.branch_id = returns.branch_id AND r.receipt_id = returns.receipt_id
+        LEFT JOIN named o ON o.branch_id = original_branch_id AND o.receipt_id = original_id
+    )
+    SELECT has_reference::BOOLEAN AS has_reference, is_decidable::BOOLEAN AS is_decidable, is_elsewhere::BOOLEAN AS is_elsewhere,
+           is_anonymous::BOOLEAN AS is_anonymous, candidates::INTEGER AS candidates, f.link_method, f.evidence,
+           f.original_receipt_key IS NOT NULL AS is_linked,
+           coalesce(f.original_receipt_key = true_key AND (f.original_line_number = original_line::INTEGER
+               OR (found.product_id, found.gross_amount) = (meant.product_id, meant.gross_amount)), false) AS is_right
+    FROM told
+    LEFT JOIN fct_return f ON f.receipt_key = told.receipt_key AND f.line_number = told.line_number::INTEGER
+    LEFT JOIN fct_sale_line found ON found.receipt_key = f.original_receipt_key AND found.line_number = f.original_line_number
+    LEFT JOIN fct_sale_line meant ON meant.receipt_key = true_key AND meant.line_number = original_line::INTEGER
+"""
+
+
+@dataclass(frozen=True)
+class Returns:
+    """Planted returns and how many of them are linked to their purchase: with reference, and without."""
+
+    named: int
+    named_right: int
+    linked: int
+    linked_right: int
+    decidable: int
+    decidable_right: int
+    several: int
+    several_linked: int
+    anonymous: int
+    anonymous_linked: int
+
+    @property
+    def precision(self) -> float:
+        return self.linked_right / max(self.linked, 1)
+
+    @property
+    def recall(self) -> float:
+        return self.decidable_right / max(self.decidable, 1)
+
+    @property
+    def ok(self) -> bool:
+        """All that name their purchase are right; of the others nearly all that are linked, and nearly all that can be."""
+        return self.named == self.named_right and self.precision >= 0.98 and self.recall >= 0.95
+
+    def __str__(self) -> str:
+        return (
+            f"returns: {self.named_right:,} of {self.named:,} with reference are linked to their purchase; without, "
+            f"{self.linked:,} are linked (precision {self.precision:.4f}), {self.decidable_right:,} of {self.decidable:,} that "
+            f"card, article and price decide (recall {self.recall:.4f}); of {self.several:,} that several purchases fit "
+            f"{self.several_linked:,} are linked, of {self.anonymous:,} without card {self.anonymous_linked:,}: "
+            f"{'=' if self.ok else 'DIFFERS'}"
+        )
+
+
+def returns(out: Path) -> Returns:
+    """How many planted returns are linked to the purchase that they truly are of."""
+    counted = """
+        SELECT count(*) FILTER (has_reference), count(*) FILTER (has_reference AND is_right),
+               count(*) FILTER (NOT has_reference AND is_linked), count(*) FILTER (NOT has_reference AND is_linked AND is_right),
+               count(*) FILTER (is_decidable), count(*) FILTER (is_decidable AND is_right),
+               count(*) FILTER (NOT has_reference AND candidates > 1),
+               count(*) FILTER (NOT has_reference AND candidates > 1 AND is_linked),
+               count(*) FILTER (NOT has_reference AND is_anonymous),
+               count(*) FILTER (NOT has_reference AND is_anonymous AND is_linked)
+        FROM"""
+    return Returns(*map(int, _open(out).execute(f"{counted} ({_RETURNS})").fetchall()[0]))
 
 
 def _open(out: Path) -> duckdb.DuckDBPyConnection:

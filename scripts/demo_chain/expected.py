@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from demo_chain.returns import mark_decidable
 from demo_chain.truth import write_table
 
 BRANCH_DAYS = """
@@ -78,6 +79,12 @@ HOTSPOTS = """
     FROM hotspots LEFT JOIN returned ON is_hot AND returned.original_branch_id = hotspots.branch_id
          AND returned.department = hotspots.department
     GROUP BY ALL ORDER BY ALL"""
+RETURNS = """
+    SELECT source, branch_id, receipt_id, line_number, original_branch_id, original_id, original_line, money(amount) AS amount,
+           has_reference, branch_id <> original_branch_id AS is_elsewhere, card_number = '' AS is_anonymous,
+           coalesce(candidates, 0) AS candidates, NOT has_reference AND coalesce(candidates = 1, false) AS is_decidable
+    FROM came_back JOIN systems USING (system) LEFT JOIN candidates_of_returns USING (receipt_id, line_number)
+    ORDER BY receipt_id, line_number"""
 LATE = """
     SELECT DISTINCT source, branch_id, CAST(business_date AS VARCHAR) AS business_date, 'late' AS delivery_status
     FROM planted WHERE kind = 'late_delivery' ORDER BY ALL"""
@@ -87,6 +94,7 @@ def write_expected(con: duckdb.DuckDBPyConnection, truth: Path) -> None:
     """Write each planted document with its fate, and the figures that follow."""
     con.execute(BASKETS)
     con.execute(FOUND)
+    mark_decidable(con)
     for name, query in {
         "planted.csv": PLANTED,
         "expected_branch_day.csv": BRANCH_DAYS,
@@ -95,6 +103,7 @@ def write_expected(con: duckdb.DuckDBPyConnection, truth: Path) -> None:
         "expected_taxes.csv": TAXES,
         "expected_deliveries.csv": LATE,
         "return_hotspots.csv": HOTSPOTS,
+        "returns.csv": RETURNS,
         "branches.csv": "SELECT branch_id, source, region, place FROM branches JOIN systems USING (system) ORDER BY store_id",
     }.items():
         write_table(con, truth / name, query)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 
 FIRST_ID = 90_100_000_000
+WINDOW_DAYS = 30  # of conf/returns.yml
 USUAL, HOT = 4, 250  # of 1000 lines that are eligible
 GROUPS = ("PRODUCE", "DRUG GM", "MEAT-PCKGD", "DELI", "MEAT", "PASTRY")
 HOTSPOTS = 3
@@ -114,4 +115,53 @@ def choose_lines(con: duckdb.DuckDBPyConnection) -> None:
         WHERE CAST(local_at AS DATE) <= (SELECT max(CAST(local_at AS DATE)) FROM receipts)
         """,
         [USUAL, HOT, FIRST_ID],
+    )
+
+
+def mark_decidable(con: duckdb.DuckDBPyConnection) -> None:
+    """Say of each return how many purchases it may be of, as far as card, article, price and days tell; it comes after all else.
+
+    What another return names is no candidate. Only where there is one candidate can a return without reference be decided.
+    """
+    con.execute(
+        """
+        CREATE TABLE bought AS
+        WITH last AS (SELECT basket_id, max(delay) AS delay FROM receipts GROUP BY basket_id), sales AS (
+            SELECT receipts.* FROM receipts SEMI JOIN last USING (basket_id, delay)
+            WHERE kind = 'SALE' AND system <> 'day_totals'
+        ), struck AS (SELECT DISTINCT basket_id, product_id FROM lines WHERE is_void)
+        SELECT sales.basket_id, position, product_id, quantity, amount, sales.card_number, sales.completed_at, sales.local_at
+        FROM lines JOIN sales USING (basket_id, week, delay) ANTI JOIN struck USING (basket_id, product_id)
+        WHERE line_type = 'ITEM' AND quantity > 0
+        """
+    )
+    con.execute(
+        """
+        CREATE TABLE came_back AS
+        SELECT return_id AS receipt_id, 1 AS line_number, original_id, position AS original_line, product_id, amount,
+               card_number, completed_at, local_at, branch_id, original_branch_id, system, has_reference
+        FROM returned
+        UNION ALL
+        SELECT DISTINCT this.basket_id, lines.position, this.refers_to, lines.position, product_id, -amount, card_number,
+               completed_at, local_at, branch_id, branch_id, system, true
+        FROM receipts this JOIN lines USING (basket_id, week, delay) WHERE this.kind = 'REVERSAL'
+        """
+    )
+    con.execute(
+        """
+        CREATE TABLE candidates_of_returns AS
+        WITH named AS (
+            SELECT original_id AS basket_id, original_line AS position, count(*) AS named FROM came_back
+            WHERE has_reference GROUP BY ALL
+        ), remaining AS (
+            SELECT bought.* FROM bought LEFT JOIN named USING (basket_id, position) WHERE quantity > coalesce(named, 0)
+        )
+        SELECT receipt_id, line_number, count(DISTINCT remaining.basket_id) AS candidates
+        FROM came_back JOIN remaining USING (card_number, product_id)
+        WHERE card_number <> '' AND remaining.completed_at < came_back.completed_at
+          AND CAST(came_back.local_at AS DATE) - CAST(remaining.local_at AS DATE) <= $1
+          AND abs(remaining.amount - came_back.amount * quantity) <= quantity
+        GROUP BY ALL
+        """,
+        [WINDOW_DAYS],
     )

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from tests.gold.test_history import Version, branch_versions, filled, product_versions
 from tillhouse.gold import step
 from tillhouse.keys import BEGINNING
+from tillhouse.products.returns import ReturnRules
 from tillhouse.products.rules import ProductRules
 from tillhouse.store import Since, Store
 from tillhouse.tables import gold, silver
@@ -54,7 +55,7 @@ def sales(spark: SparkSession, store: Store) -> None:
 
 def run(store: Store, since: Since | None = None) -> Since:
     """The gold step; returns how far it has come then."""
-    step.run(store, RULES, frozenset(), None, since)
+    step.run(store, RULES, frozenset(), None, since, returns=ReturnRules())
     tables = (*silver.TABLES, *gold.TABLES)
     return Since({table.full_name: store.version(table)[1] for table in tables}, frozenset())
 

@@ -11,14 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from demo_chain.check import Comparison, compare, identities
+from demo_chain.check import Comparison, compare, identities, returns
 from make_demo_exports import make_exports
 from pyspark.sql import SparkSession
 
 from tests.conftest import MUCH, ROOT, Chain, settings
 from tests.integration.personal_data import clear_text_in
 from tests.serving.readers import asked_of_readers, sums_by_reader
-from tillhouse.tables import silver
+from tillhouse.tables import gold, silver
 
 WEEKS, BRANCHES = 4, 12
 PLANTED = {
@@ -88,6 +88,15 @@ def test_the_whole_chain_is_the_same_bytes_on_another_machine(exports: Path, tmp
 def test_every_figure_and_every_planted_document_is_as_the_truth_says(compared: list[Comparison]) -> None:
     assert [f"{part.name}: {part.differing or part.equal}" for part in compared if not part.ok] == []
     assert {part.name.removeprefix("planted: ") for part in compared} > PLANTED - {"late_delivery", "new_region"}
+
+
+def test_returns_are_linked_to_the_purchase_that_they_truly_are_of(whole: Chain) -> None:
+    found = returns(whole.folder)
+    assert found.ok, str(found)
+    assert min(found.named, found.linked, found.decidable, found.several, found.anonymous) > 0
+    assert found.anonymous_linked == 0
+    status = whole.store.read(gold.FCT_RECEIPT).groupBy("return_status").count().collect()
+    assert {row[0] for row in status} == {"none", "partial", "full"}
 
 
 def test_revenue_is_that_of_the_purchases_less_what_came_back(exports: Path) -> None:

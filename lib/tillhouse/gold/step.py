@@ -12,9 +12,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.frames import union
-from tillhouse.gold import dimensions, facts, history, masters, receipt_facts, record_facts, small
+from tillhouse.gold import dimensions, facts, history, masters, receipt_facts, record_facts, return_links, small
 from tillhouse.gold.bundles import COMPONENT
 from tillhouse.gold.history import RECEIPT_DAY
+from tillhouse.gold.return_links import Linked
+from tillhouse.products.returns import ReturnRules
 from tillhouse.products.rules import ProductRules
 from tillhouse.quality import expectations
 from tillhouse.quality.expectations import Identity
@@ -50,6 +52,12 @@ class _Work:
             where = f"{where} OR source IN ({quoted(self.payers)})"
         return rows.where(where).join(F.broadcast(self.touched), on="receipt_key", how="left_semi")
 
+    def within(self, rows: DataFrame) -> DataFrame:
+        """Those of some rows by receipt that are worked on."""
+        if self.touched is None:
+            return rows
+        return rows.join(F.broadcast(self.touched), on="receipt_key", how="left_semi")
+
     def others(self, rows: DataFrame) -> DataFrame:
         """The rows of a table by receipt that stay as they are."""
         if self.touched is None:
@@ -65,6 +73,7 @@ def run(
     since: Since | None,
     *,
     payers: Collection[str] = (),
+    returns: ReturnRules,
 ) -> dict[str, int]:
     """Publish dimensions and facts; receipts from ``as_of`` on are left out.
 
@@ -73,7 +82,7 @@ def run(
     Raises:
         QualityError: a cross-table identity does not hold; nothing of the step is published then.
     """
-    figures = _run_receipts(store, rules, delivered, as_of, since, payers=payers)
+    figures = _run_receipts(store, rules, delivered, as_of, since, payers=payers, returns=returns)
     return figures | record_facts.run(store, delivered, since, _no_customer(store).unclear)
 
 
@@ -85,6 +94,7 @@ def _run_receipts(
     since: Since | None,
     *,
     payers: Collection[str],
+    returns: ReturnRules,
 ) -> dict[str, int]:
     """Dimensions, and the facts of receipts."""
     until = F.lit(True) if as_of is None else F.col("business_date") < F.lit(as_of)
@@ -116,6 +126,8 @@ def _run_receipts(
     others = work.others(store.read(gold.FCT_RECEIPT))
     customers = store.keep(dimensions.to_dim_customer(fct_receipts.unionByName(others), party_customers))
     before = None if work.touched is None else work.of(store, gold.FCT_RECEIPT)
+    of_returns = return_links.Facts(work.touched, lines, sale_lines, fct_receipts, others)
+    linked = return_links.link(store, of_returns, returns, since)
 
     published = {
         **changed,
@@ -123,19 +135,21 @@ def _run_receipts(
         gold.DIM_CUSTOMER: customers,
         gold.FCT_SALE_LINE: sale_lines,
         **receipt_facts.of_receipts(store, receipts, lines, lambda table: work.of(store, table)),
-        gold.FCT_RECEIPT: fct_receipts,
+        gold.FCT_RECEIPT: linked.receipts,
+        gold.FCT_RETURN: work.within(linked.returns),
     }
     count, revenue = _check(lines, receipts.where(facts.VALID), published, branches, payments=payments)
-    _publish(store, work, published)
+    _publish(store, work, {**published, **linked.published()}, linked)
     return {"receipts": count, "revenue_cents": int((revenue or Decimal(0)) * 100)}
 
 
-def _publish(store: Store, work: _Work, published: Mapping[Table, DataFrame]) -> None:
+def _publish(store: Store, work: _Work, published: Mapping[Table, DataFrame], linked: Linked | None = None) -> None:
+    replaced = {} if linked is None or work.touched is None else linked.replaced(work.touched, work.dates)
     for table, rows in published.items():
         if work.touched is None or "receipt_key" not in table.column_names:
             store.overwrite(table, rows)
         else:
-            store.replace(table, rows, work.touched, work.dates)
+            store.replace(table, rows, *replaced.get(table, (work.touched, work.dates)))
     if gold.FCT_RECEIPT not in published:
         return
     days = [
@@ -155,7 +169,7 @@ def _work(store: Store, master: masters.Masters, as_of: date | None, since: Sinc
         store.expect(store.read(silver.RECEIPT_LINE).count())
         return _Work(None)
     receipts = store.read(silver.RECEIPT)
-    told = (silver.RECEIPT, silver.RECEIPT_LINE, *receipt_facts.TOLD_BESIDE)
+    told = (silver.RECEIPT, silver.RECEIPT_LINE, *receipt_facts.TOLD_BESIDE, silver.RECEIPT_REFERENCE)
     changed = [store.touched(table, since, RECEIPT_DAY) for table in told if store.has_news(table, since)]
     if payers and store.has_news(silver.RECEIPT_PAYMENT, since):
         paid = store.touched(silver.RECEIPT_PAYMENT, since, ["receipt_key"])
@@ -273,11 +287,12 @@ def _check(
     nothing = F.lit(None).cast("DECIMAL(18,2)")
     every = F.count("*")
     sides = {
-        "receipt": (receipts, every, F.sum("gross_amount"), F.sum("revenue_amount"), F.lit(0)),
+        "receipt": (receipts, every, F.sum("gross_amount"), F.sum("revenue_amount"), F.sum(F.col("return_amount") * 100)),
         "line": (sale_lines, F.count(F.when(is_delivered, 1)), nothing, F.sum(revenue), F.count(F.when(is_orphan, 1))),
         "delivered": (valid, every, F.sum("gross_amount"), nothing, F.sum("line_count")),
         "delivered_revenue": (delivered_revenue, every, nothing, F.sum("gross_amount"), F.lit(0)),
         "no_branch": (no_branch, every, nothing, nothing, F.lit(0)),
+        "returned": (published[gold.FCT_RETURN], every, nothing, nothing, F.sum(F.col("gross_amount") * -100)),
     }
     sums = [
         rows.agg(
@@ -303,6 +318,7 @@ def _check(
             Identity("fct_sale_line: revenue of fct_receipt", receipt["revenue"], line["revenue"]),
             Identity("fct_sale_line: no product without member", 0, line["count"]),
             *receipt_facts.identities(published, valid, payments),
+            Identity("fct_return: cents returned of fct_receipt", receipt["count"], found["returned"]["count"]),
         ],
     )
     return receipt["rows"], receipt["revenue"]

@@ -174,16 +174,20 @@ def gold_(run: Run, since: Since | None) -> list[Measured]:
     days = _days(run, silver.RECEIPT, since)
     given = _on(run, silver.RECEIPT, days).where(VALID).where(before)
     facts, lines = _on(run, gold.FCT_RECEIPT, days), _on(run, gold.FCT_SALE_LINE, days).where("is_revenue")
-    delivered, published, receipts, revenue_lines = _sums(
+    returned = _on(run, gold.FCT_RETURN, days)
+    delivered, published, receipts, revenue_lines, taken_back, returns = _sums(
         (given, F.count("*"), F.sum("gross_amount")),
         (facts, F.count("*"), F.sum("gross_amount")),
         (facts, F.count("*"), F.sum("revenue_amount")),
         (lines, F.count("*"), F.sum("gross_amount")),
+        (facts, F.count("*"), F.sum("return_amount")),
+        (returned, F.count("*"), -F.sum("gross_amount")),
     )
     return [
         Measured(None, "receipts: silver = gold", delivered[0], published[0]),
         Measured(None, "amount: silver = gold", delivered[1], published[1]),
         Measured(None, "revenue: receipts = lines", receipts[1], revenue_lines[1]),
+        Measured(None, "returned: receipts = returns", taken_back[1], returns[1]),
         *_facts_of_records(run, since),
     ]
 

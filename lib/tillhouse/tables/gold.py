@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tillhouse.tables import gold_closing, gold_facts, gold_members
+from tillhouse.tables import gold_closing, gold_facts, gold_members, gold_returns
 from tillhouse.tables.contract import MONTH, MONTH_COLUMN, Table
 
 FCT_PAYMENT, FCT_TAX, FCT_DISCOUNT = gold_facts.RECEIPT_FACTS
 DIM_REGISTER, DIM_TEAM, DIM_PAYMENT_TYPE, DIM_CAMPAIGN = gold_members.TABLES
 FCT_CONTACT, FCT_TICKET, FCT_OPEN_ITEM, WARRANTY, PREFERENCE = gold_facts.RECORD_FACTS
+FCT_RETURN = gold_returns.FCT_RETURN
 
 _VALIDITY = """
         valid_from DATE NOT NULL COMMENT 'first day of this version',
@@ -111,6 +112,7 @@ FCT_RECEIPT = Table(
         customer_id STRING COMMENT 'customer, NULL unless identified',
         customer_key STRING COMMENT 'version of the customer at business_date',
         customer_status STRING NOT NULL COMMENT 'identified, anonymous, unclear or erased',
+        party_key STRING COMMENT 'who the receipt names, see silver.party; NULL if nobody',
         business_date DATE NOT NULL COMMENT 'trading day of the branch',
         started_at TIMESTAMP COMMENT 'first instant (UTC)',
         local_hour INT COMMENT 'hour of the day in the branch',
@@ -143,7 +145,7 @@ FCT_RECEIPT = Table(
     partition_by=(MONTH,),
     sort_by=("branch_id", "business_date"),
     change_feed=True,
-    version=2,
+    version=3,
 )
 
 FCT_SALE_LINE = Table(
@@ -269,5 +271,6 @@ FCT_VOUCHER, VOUCHER_LIABILITY, VOUCHER_BALANCE, VOUCHER = gold_closing.VOUCHERS
 
 TABLES = (
     DIM_BRANCH, DIM_PRODUCT, DIM_CUSTOMER, DIM_DATE, DIM_HOLIDAY, *gold_members.TABLES, FCT_RECEIPT, FCT_SALE_LINE,
-    *gold_facts.TABLES, KPI_BRANCH_DAY, KPI_BRANCH_WEEK, CLOSED_PERIOD, RESTATEMENT, CLOSING_TIE_OUT, *gold_closing.VOUCHERS,
+    FCT_RETURN, *gold_facts.TABLES, KPI_BRANCH_DAY, KPI_BRANCH_WEEK, CLOSED_PERIOD, RESTATEMENT, CLOSING_TIE_OUT,
+    *gold_closing.VOUCHERS,
 )  # fmt: skip

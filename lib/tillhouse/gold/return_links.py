@@ -1,0 +1,313 @@
+"""Which returns have to be linked anew where something has changed, and what that changes of the receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from tillhouse.frames import union
+from tillhouse.gold import returns
+from tillhouse.gold.returns import LINE
+from tillhouse.products.returns import ReturnRules
+from tillhouse.store import Since, Store, on_days
+from tillhouse.tables import Table, gold, silver
+
+_OF_RETURN = (
+    *LINE, "told_line_number", "branch_id", "business_date", "product_key", "product_id", "currency", "quantity", "gross_amount",
+    "reason",
+)  # fmt: skip
+_LINK = ("original_receipt_key", "original_lines", "link_method", "evidence")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is about to be published of the receipts that have changed, or of all where ``touched`` (receipt_key) is None.
+
+    ``lines``: silver.receipt_line; ``sale_lines``, ``receipts``: gold, new; ``others``: gold.fct_receipt of the others.
+    """
+
+    touched: DataFrame | None
+    lines: DataFrame
+    sale_lines: DataFrame
+    receipts: DataFrame
+    others: DataFrame
+
+
+@dataclass(frozen=True)
+class Linked:
+    """``returns`` replace those of ``touched`` (LINE; all where it is None) on ``dates``; ``receipts`` have their return_status.
+
+    ``restated``: other receipts, of which that alone has changed, on ``restated_dates``.
+    """
+
+    returns: DataFrame
+    touched: DataFrame | None
+    dates: Sequence[date]
+    receipts: DataFrame
+    restated: DataFrame | None = None
+    restated_dates: Sequence[date] = ()
+
+    def published(self) -> dict[Table, DataFrame]:
+        """The rows of receipts and returns that are to be written."""
+        receipts = self.receipts if self.restated is None else self.receipts.unionByName(self.restated)
+        return {gold.FCT_RECEIPT: receipts, gold.FCT_RETURN: self.returns}
+
+    def replaced(self, touched: DataFrame, dates: Sequence[date]) -> dict[Table, tuple[DataFrame, Sequence[date]]]:
+        """The keys that they replace, and on which days, beside the receipts that have changed."""
+        receipts = touched if self.restated is None else touched.union(self.restated.select("receipt_key"))
+        assert self.touched is not None
+        return {
+            gold.FCT_RECEIPT: (receipts, sorted({*dates, *self.restated_dates})),
+            gold.FCT_RETURN: (self.touched, self.dates),
+        }
+
+
+def link(store: Store, facts: Facts, rules: ReturnRules, since: Since | None) -> Linked:
+    """Link the returns that may have another purchase than before, and say of their purchases how much came back."""
+    new = returns.to_returned_lines(returns.to_goods(facts.sale_lines.where("is_return")), facts.lines, rules)
+    new = store.keep(new.select(*_OF_RETURN))
+    if facts.touched is None or since is None:
+        return _link_all(store, facts, new, rules)
+    before = _before(store, gold.FCT_RETURN, since)
+    if new.isEmpty() and store.read(gold.FCT_RETURN).union(before).isEmpty():
+        return Linked(_no_returns(store), new.select(*LINE), (), facts.receipts)
+    return _Night(store, facts, rules, since, new, before).link()
+
+
+def _before(store: Store, table: Table, since: Since) -> DataFrame:
+    """The table as the last run has left it; one that was killed may have written more."""
+    return store.read_before(table, since) if store.has_news(table, since) else store.read(table)
+
+
+def _no_returns(store: Store) -> DataFrame:
+    return store.read(gold.FCT_RETURN).where("false")
+
+
+def _link_all(store: Store, facts: Facts, returned: DataFrame, rules: ReturnRules) -> Linked:
+    if returned.isEmpty():
+        return Linked(_no_returns(store), None, (), facts.receipts)
+    told = returns.to_told(store.read(silver.RECEIPT_REFERENCE))
+    unknown = store.keep(returns.missing(told, facts.receipts))
+    referred = returns.to_referred(told, facts.receipts)
+    if not unknown.isEmpty():
+        own = store.read(silver.RECEIPT)
+        documents = own.join(facts.receipts.select("receipt_key"), on="receipt_key", how="left_semi")
+        referred = referred.unionByName(returns.by_parts(unknown, own, documents))
+    referred = store.keep(referred)
+    purchases = returns.with_buyer(facts.receipts)
+    bought = _purchases(returned, purchases, rules).select("receipt_key", "product_id").distinct()
+    hits = facts.sale_lines.join(bought, on=["receipt_key", "product_id"], how="left_semi").select("receipt_key")
+    sold = store.keep(_goods_of(facts.sale_lines, hits.union(_named(referred)).distinct()))
+    links = store.keep(returns.to_links(returned, purchases, sold, referred, rules, taken=_nothing_taken(store)))
+    rows = store.keep(returns.to_fct_return(returned, links, facts.receipts))
+    receipts = _with_status(facts.receipts, returns.to_return_status(rows, sold))
+    return Linked(rows, None, (), store.keep(receipts))
+
+
+def _named(links: DataFrame) -> DataFrame:
+    """The purchases (receipt_key) of links, or those that references are to."""
+    return links.where("original_receipt_key IS NOT NULL").select(F.col("original_receipt_key").alias("receipt_key")).distinct()
+
+
+def _nothing_taken(store: Store) -> DataFrame:
+    return store.spark.createDataFrame([], "receipt_key STRING, line_number INT, units BIGINT")
+
+
+def _purchases(returned: DataFrame, receipts: DataFrame, rules: ReturnRules) -> DataFrame:
+    """Receipts of the customers in the window before their returns: receipt_key, business_date, and the product returned."""
+    known = receipts.where("buyer_id IS NOT NULL").select("receipt_key", "buyer_id", "business_date")
+    of_return = returned.where("product_id IS NOT NULL").join(
+        known.select("receipt_key", "buyer_id"), on="receipt_key", how="inner"
+    )
+    wanted = of_return.select("buyer_id", "product_id", F.col("business_date").alias("_returned_on")).distinct()
+    in_window = F.datediff("_returned_on", "business_date").between(0, rules.window_days)
+    return known.join(wanted, on="buyer_id", how="inner").where(in_window)
+
+
+def _goods_of(sale_lines: DataFrame, keys: DataFrame) -> DataFrame:
+    """What was sold by these receipts."""
+    sold = sale_lines.where("NOT is_return").join(keys, on="receipt_key", how="left_semi")
+    return returns.to_goods(sold)
+
+
+def _with_status(receipts: DataFrame, status: DataFrame) -> DataFrame:
+    joined = receipts.drop("return_status").join(status, on="receipt_key", how="left")
+    return gold.FCT_RECEIPT.conform(joined.withColumn("return_status", F.coalesce("return_status", F.lit("none"))))
+
+
+@dataclass(frozen=True)
+class _Night:
+    """What has changed since, and what was linked before. Frames that are asked for twice are kept.
+
+    Returns of a product by a customer compete for its purchases; those further apart than the window do not. So what is linked
+    anew are the returns that changed, those that refer to what changed or to what these refer to, and all that compete with any
+    of them.
+    """
+
+    store: Store
+    facts: Facts
+    rules: ReturnRules
+    since: Since
+    new: DataFrame
+    before: DataFrame
+
+    def link(self) -> Linked:
+        store, touched = self.store, self.touched
+        stored = store.read(gold.FCT_RETURN)
+        others = stored.join(touched, on="receipt_key", how="left_anti").select(*_OF_RETURN, *_LINK)
+        gone = store.keep(self.before.join(touched, on="receipt_key", how="left_semi").select(*_OF_RETURN, *_LINK))
+        every = returns.with_buyer(self.facts.receipts.unionByName(self.facts.others))
+        told = returns.to_told(store.read(silver.RECEIPT_REFERENCE))
+
+        referring = store.keep(self._referring(others, told))
+        concerned = self.new.select("receipt_key").union(referring.select("receipt_key")).distinct()
+        referred = self._referred(told, concerned, every)
+        before = gone.select(*_LINK).union(referring.select(*_LINK)).where("link_method = 'reference'")
+        originals = store.keep(_named(referred).union(_named(before)).distinct())
+        shared = F.broadcast(originals.toDF("original_receipt_key"))
+        sharing = others.where("link_method = 'reference'").join(shared, on="original_receipt_key", how="left_semi")
+        by_reference = store.keep(referring.union(sharing.select(referring.columns)).distinct())
+        competing = self._competing(others, by_reference, gone, originals, every)
+        again = store.keep(by_reference.union(competing.select(by_reference.columns)).distinct())
+        if self.new.isEmpty() and again.isEmpty() and gone.isEmpty():
+            return Linked(_no_returns(store), self.new.select(*LINE), (), self.facts.receipts)
+        more = again.select("receipt_key").join(concerned, on="receipt_key", how="left_anti").distinct()
+        referred = store.keep(referred.unionByName(self._referred(told, more, every)))
+        return self._link(again, gone, others, referred, every)
+
+    @property
+    def touched(self) -> DataFrame:
+        """The receipts that have changed (receipt_key); they are few."""
+        assert self.facts.touched is not None
+        return F.broadcast(self.facts.touched)
+
+    def _referred(self, told: DataFrame, asked: DataFrame, every: DataFrame) -> DataFrame:
+        """What the references of some receipts are to."""
+        told = self.store.keep(told.join(F.broadcast(asked), on="receipt_key", how="left_semi"))
+        keys = told.select(F.col("ref_receipt_key").alias("receipt_key")).distinct()
+        receipts = self.store.keep(every.join(F.broadcast(keys), on="receipt_key", how="left_semi").select("receipt_key"))
+        referred = returns.to_referred(told, receipts)
+        unknown = self.store.keep(returns.missing(told, receipts))
+        if unknown.isEmpty():
+            return self.store.keep(referred)
+        documents = self.store.read(silver.RECEIPT)
+        own = documents.join(F.broadcast(asked), on="receipt_key", how="left_semi")
+        wanted = F.broadcast(unknown.select(F.col("ref_receipt_id").alias("_number")).distinct())
+        numbered = documents.withColumn("_number", F.explode(returns.numbers())).join(wanted, on="_number", how="left_semi")
+        found = self.store.keep(numbered.drop("_number").distinct())
+        valid = every.join(F.broadcast(found.select("receipt_key")), on="receipt_key", how="left_semi").select("receipt_key")
+        of_parts = returns.by_parts(unknown, own, found.join(valid, on="receipt_key", how="left_semi"))
+        return self.store.keep(referred.unionByName(of_parts))
+
+    def _referring(self, others: DataFrame, told: DataFrame) -> DataFrame:
+        """Returns of other receipts of which the receipt that they refer to, or the purchase that they had, has changed."""
+        by_key = told.join(self.touched.toDF("ref_receipt_key"), on="ref_receipt_key", how="left_semi").select("receipt_key")
+        changed = self.store.read(silver.RECEIPT).join(self.touched, on="receipt_key", how="left_semi")
+        numbers = changed.select(F.explode(returns.numbers()).alias("ref_receipt_id")).distinct()
+        by_number = told.join(F.broadcast(numbers), on="ref_receipt_id", how="left_semi").select("receipt_key")
+        is_open = F.col("evidence").isin(returns.NOT_FOUND, returns.PARTS, returns.SEVERAL)
+        has_changed = self.touched.toDF("original_receipt_key")
+        several = others.where(F.col("evidence") == returns.SEVERAL)
+        return union(
+            [
+                others.join(has_changed, on="original_receipt_key", how="left_semi").select(others.columns),
+                others.join(F.broadcast(by_key.distinct()), on="receipt_key", how="left_semi"),
+                others.where(is_open).join(F.broadcast(by_number.distinct()), on="receipt_key", how="left_semi"),
+                several.join(told.select("receipt_key").distinct(), on="receipt_key", how="left_semi"),
+            ]
+        ).distinct()
+
+    def _competing(
+        self, others: DataFrame, by_reference: DataFrame, gone: DataFrame, originals: DataFrame, every: DataFrame
+    ) -> DataFrame:
+        """Returns without reference that may take from the same purchases as what has changed."""
+        store, window = self.store, self.rules.window_days
+        of_receipt = ["receipt_key", "buyer_id", "business_date"]
+        keys = union([self.touched, by_reference.select("receipt_key"), originals]).distinct()
+        now = store.keep(every.join(F.broadcast(keys), on="receipt_key", how="left_semi").select(*of_receipt))
+        then = _before(store, gold.FCT_RECEIPT, self.since).join(self.touched, on="receipt_key", how="left_semi")
+        old = store.keep(returns.with_buyer(then).select(*of_receipt))
+        seeds = store.keep(now.union(old).where("buyer_id IS NOT NULL").select("buyer_id", "business_date").distinct())
+        buyers = F.broadcast(seeds.select("buyer_id").distinct())
+        owned = every.join(buyers, on="buyer_id", how="left_semi").select("receipt_key", "buyer_id")
+        guessed = others.where("link_method <> 'reference'").where(F.col("evidence") != returns.NOT_FOUND)
+        stored = store.keep(guessed.join(F.broadcast(owned), on="receipt_key", how="inner"))
+        near = F.broadcast(seeds.select("buyer_id", F.col("business_date").alias("_seed")))
+        is_near = F.datediff("business_date", "_seed").between(0, window)
+        hit = stored.join(near, on="buyer_id", how="inner").where(is_near).select(*LINE).distinct()
+        flagged = stored.join(hit.withColumn("_is_hit", F.lit(True)), on=list(LINE), how="left")
+        changed = union(
+            [
+                rows.select("receipt_key", "product_id", F.col("business_date").alias("_date")).join(heads, on="receipt_key")
+                for rows, heads in ((self.new, now), (gone, old), (by_reference, now))
+            ]
+        ).select("buyer_id", "product_id", F.col("_date").alias("business_date"), F.lit(True).alias("_is_hit"))
+        told = flagged.unionByName(changed, allowMissingColumns=True).where("product_id IS NOT NULL AND buyer_id IS NOT NULL")
+        in_time = Window.partitionBy("buyer_id", "product_id").orderBy("business_date")
+        gap = F.datediff("business_date", F.lag("business_date").over(in_time)) > window
+        starts = told.withColumn("_starts", F.coalesce(gap.cast("INT"), F.lit(0)))
+        runs = starts.withColumn("_run", F.sum("_starts").over(in_time.rangeBetween(Window.unboundedPreceding, 0)))
+        is_hit = F.max(F.coalesce("_is_hit", F.lit(False))).over(Window.partitionBy("buyer_id", "product_id", "_run"))
+        return runs.withColumn("_is_hit", is_hit).where("_is_hit AND receipt_key IS NOT NULL").select(others.columns)
+
+    def _link(self, again: DataFrame, gone: DataFrame, others: DataFrame, referred: DataFrame, every: DataFrame) -> Linked:
+        """Link the new returns and those that are linked ``again``."""
+        store, rules = self.store, self.rules
+        returned = store.keep(self.new.union(again.select(*_OF_RETURN)))
+        kept = others.join(F.broadcast(again.select(*LINE)), on=list(LINE), how="left_anti")
+        then = self.before.join(F.broadcast(again.select(*LINE)), on=list(LINE), how="left_semi")
+        had = store.keep(union([_named(frame) for frame in (again, gone, then)]).distinct())
+        own = store.keep(every.join(F.broadcast(returned.select("receipt_key").distinct()), on="receipt_key", how="left_semi"))
+        buyers = F.broadcast(own.select("buyer_id").distinct())
+        owned = store.keep(every.join(buyers, on="buyer_id", how="left_semi"))
+        bought = _purchases(returned, owned, rules).select("receipt_key", "product_id", "business_date").distinct()
+        bought = store.keep(bought)
+        named = F.broadcast(had.union(_named(referred)).distinct())
+        others_named = store.keep(every.join(named, on="receipt_key", how="left_semi"))
+        days = bought.select("business_date").union(others_named.select("business_date")).distinct()
+        sale_lines = self._sale_lines([row[0] for row in days.collect()])
+        products = F.broadcast(bought.select("receipt_key", "product_id"))
+        hits = sale_lines.join(products, on=["receipt_key", "product_id"], how="left_semi").select("receipt_key")
+        keys = store.keep(hits.union(others_named.select("receipt_key")).distinct())
+        sold = store.keep(_goods_of(sale_lines, F.broadcast(keys)))
+        purchases = store.keep(union([own, owned, others_named]).distinct())
+        used = kept.join(F.broadcast(keys.toDF("original_receipt_key")), on="original_receipt_key", how="left_semi")
+        links = store.keep(returns.to_links(returned, purchases, sold, referred, rules, taken=_taken(used)))
+        rows = store.keep(returns.to_fct_return(returned, links, purchases))
+        return self._linked(rows, had, gone, used, sold)
+
+    def _sale_lines(self, dates: Sequence[date]) -> DataFrame:
+        stored = self.store.read(gold.FCT_SALE_LINE).where(on_days(dates, gold.FCT_SALE_LINE))
+        kept = stored.join(self.touched, on="receipt_key", how="left_anti")
+        days = F.col("business_date").isin(*dates) if dates else F.lit(False)
+        return kept.unionByName(self.facts.sale_lines.where(days))
+
+    def _linked(self, rows: DataFrame, had: DataFrame, gone: DataFrame, used: DataFrame, sold: DataFrame) -> Linked:
+        """The links with the status of all receipts that have or had one of them."""
+        store = self.store
+        names = ("original_receipt_key", "original_lines", "gross_amount")
+        status = store.keep(returns.to_return_status(rows.select(*names).union(used.select(*names)), sold))
+        concerned = F.broadcast(_named(rows).union(had).distinct())
+        of_others = store.keep(self.facts.others.join(concerned, on="receipt_key", how="left_semi"))
+        before = of_others.select("receipt_key", F.col("return_status").alias("_before"))
+        changed = _with_status(of_others, status).join(before, on="receipt_key", how="inner").where("return_status <> _before")
+        restated = store.keep(gold.FCT_RECEIPT.conform(changed))
+        receipts = store.keep(_with_status(self.facts.receipts, status))
+        stored = store.read(gold.FCT_RETURN).join(self.touched, on="receipt_key", how="left_semi")
+        keys = store.keep(union([frame.select(*LINE, "business_date") for frame in (rows, gone, stored)]).distinct())
+        days = keys.select("business_date", F.lit(True)).union(restated.select("business_date", F.lit(False))).distinct()
+        found = days.collect()
+        dates, restated_dates = ([row[0] for row in found if row[1] is is_return] for is_return in (True, False))
+        named = keys.select(*LINE).distinct()
+        return Linked(rows, named, dates, receipts, restated if restated_dates else None, restated_dates)
+
+
+def _taken(rows: DataFrame) -> DataFrame:
+    """What stored links take of the lines of purchases."""
+    lines = rows.select(F.col("original_receipt_key").alias("receipt_key"), F.explode("original_lines").alias("_"))
+    units = (F.col("_.quantity") * returns.UNIT).cast("BIGINT").alias("units")
+    return lines.select("receipt_key", "_.line_number", units)
