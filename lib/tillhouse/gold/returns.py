@@ -386,7 +386,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a return takes of which lines; of none where several purchases fit (``count``)."""
+    """What a return takes of which lines, by the rank of the last of them; nothing where several purchases fit (``count``)."""
 
     returned: tuple[str, int]
     receipt: str | None
@@ -409,16 +409,18 @@ def take(candidates: Iterable[Candidate]) -> Iterator[Taken]:
         if len(fitting) != 1:
             yield Taken(returned, None, (), best, len(fitting))
             continue
-        lines, needed = [], first.units
+        fits = [(row, left) for row, left in free if row.receipt == fitting[0]]
+        lines, needed, rank = [], first.units, best
         if needed == 0:  # nothing was paid for it, and its quantity is not told
-            lines = [(next(row.line for row, _ in free if row.receipt == fitting[0]), 0)]
-        for row, left in free:
-            if row.receipt == fitting[0] and left > 0 and needed > 0:
-                part = min(left, needed)
+            lines = [(fits[0][0].line, 0)]
+        for row, left in fits:
+            part = min(left, needed)
+            if part > 0:
+                rank = row.rank
                 used[row.receipt, row.line] = used.get((row.receipt, row.line), 0) + part
                 needed -= part
                 lines.append((row.line, part))
-        yield Taken(returned, fitting[0], tuple(lines), best, 1)
+        yield Taken(returned, fitting[0], tuple(lines), rank, 1)
 
 
 def _enough(free: Iterable[tuple[Candidate, int]], units: int) -> dict[str, int]:
