@@ -35,7 +35,7 @@ def compare(one: Path, other: Path, table: Table) -> Comparison:
 
 def show(con: duckdb.DuckDBPyConnection, name: str, lake: Path, table: Table) -> None:
     """Make a view of a lake's table in which customers have comparable names; an id that stands for nobody stays."""
-    known_as = {"customer_id": "person", "customer_key": "version"}
+    known_as = {"customer_id": "person", "customer_key": "version", "company_id": "company"}
     columns = [field.name for field in stored(lake, table).schema().fields if not field.name.startswith("_")]
     con.register(f"{name}_rows", read(lake, table, *columns))
     con.register(f"{name}_parties", read(lake, silver.PARTY_CUSTOMER, "party_key", "customer_id"))
@@ -43,12 +43,14 @@ def show(con: duckdb.DuckDBPyConnection, name: str, lake: Path, table: Table) ->
     shown = [f"coalesce({known_as[column]}, {column}) AS {column}" if column in known_as else f'"{column}"' for column in columns]
     con.execute(f"""
         CREATE VIEW {name}_by_id AS SELECT customer_id, min(party_key) AS person FROM {name}_parties GROUP BY customer_id;
+        CREATE VIEW {name}_companies AS SELECT customer_id AS company_id, person AS company FROM {name}_by_id;
         CREATE VIEW {name}_by_key AS
             SELECT customer_key, concat_ws(' ', person, valid_from) AS version
             FROM {name}_customers JOIN {name}_by_id USING (customer_id);
         CREATE VIEW {name} AS SELECT {", ".join(shown)} FROM {name}_rows
             {f"LEFT JOIN {name}_by_id USING (customer_id)" if "customer_id" in columns else ""}
             {f"LEFT JOIN {name}_by_key USING (customer_key)" if "customer_key" in columns else ""}
+            {f"LEFT JOIN {name}_companies USING (company_id)" if "company_id" in columns else ""}
         """)  # noqa: S608 - names of columns
 
 

@@ -152,7 +152,7 @@ STEPS = (
             silver.RECEIPT, silver.RECEIPT_LINE, *receipt_facts.TOLD_BESIDE, silver.RECEIPT_REFERENCE, silver.PRODUCT,
             silver.PRODUCT_VERSION,
             silver.BRANCH_VERSION, silver.PARTY_CUSTOMER, silver.PARTY_WITHOUT_CUSTOMER, silver.IDENTITY_DECISION,
-            silver.CLOSING_TOTAL,
+            silver.CLOSING_TOTAL, silver.CUSTOMER_VERSION,
             *(table for table in (PRODUCT_REFERENCE, CATEGORY, BUNDLE_COMPONENT, CAMPAIGN) if table.name in config.entities),
             *(kind.records for kind in record_facts.kinds_of(config.entities)),
         ),

@@ -353,14 +353,16 @@ class Store:
         )
         return feed.withColumn("_is_new", F.col("_change_type").isin("insert", "update_postimage"))
 
-    def touched(self, table: Table, since: Since, keys: Sequence[str], content: Sequence[str] = ()) -> DataFrame:
-        """Distinct ``keys`` of the rows that differ from what they were then.
+    def touched(
+        self, table: Table, since: Since, keys: Sequence[str], content: Sequence[str] = (), *, where: str = "true"
+    ) -> DataFrame:
+        """Distinct ``keys`` of the rows (those that fulfil ``where``) that differ from what they were then.
 
         A commit that replaces a range reports every row of it; rows that were removed and written again with the same
-        ``content`` (all columns that are not technical) cancel out.
+        ``content`` (all columns that are not technical) cancel out, so that content is to be there once.
         """
         names = content or [name for name in table.column_names if not name.startswith("_") or name == MONTH]
-        hashed = self.changes(table, since).select(*keys, content_hash(*_hashable(table, names)).alias("_hash"))
+        hashed = self.changes(table, since).where(where).select(*keys, content_hash(*_hashable(table, names)).alias("_hash"))
         grouped = hashed.groupBy(*keys).agg(F.bit_xor("_hash").alias("_hash"))
         return grouped.where("_hash <> 0").select(*keys)
 

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from tillhouse.gold import history
-from tillhouse.gold.history import member_key
+from tillhouse.gold.history import CUSTOMER, member_key
 from tillhouse.keys import BEGINNING
 from tillhouse.tables.gold import DIM_BRANCH, DIM_CUSTOMER, DIM_DATE, DIM_PRODUCT
 
@@ -44,32 +44,36 @@ def to_dim_product(versions: DataFrame, sold: DataFrame, groups: DataFrame | Non
     return DIM_PRODUCT.conform(known.unionByName(others.withColumns({**keyed, **_always()}), allowMissingColumns=True))
 
 
-def to_dim_customer(receipts: DataFrame, party_customers: DataFrame) -> DataFrame:
-    """One row per customer, also of those who have bought nothing yet: tickets and contacts are about them, too.
-
-    ``receipts``: gold.fct_receipt; ``party_customers``: silver.party_customer, of which the rows that hold count.
-    """
+def of_receipts(receipts: DataFrame) -> DataFrame:
+    """What receipts tell of each customer that they name: home branch and first purchase. ``receipts``: gold.fct_receipt."""
     identified = receipts.where("customer_id IS NOT NULL")
     order = F.struct("business_date", "started_at", "receipt_key")
     first = identified.groupBy("customer_id").agg(F.min(F.when(F.col("is_basket"), order)).alias("_first"))
-    known = party_customers.where("valid_to_run IS NULL").select("customer_id").distinct()
-    members = known.join(first, on="customer_id", how="full").join(home_branches(identified), on="customer_id", how="left")
-    nothing = F.lit(None).cast("string")
-    return DIM_CUSTOMER.conform(
-        members.withColumns(
-            {
-                "customer_key": member_key("customer_id"),
-                "customer_type": F.lit("B2C"),
-                "first_purchase_date": F.col("_first.business_date"),
-                "first_purchase_receipt_key": F.col("_first.receipt_key"),
-                "company_id": nothing,
-                "age_band": nothing,
-                "postal_area": nothing,
-                "language": nothing,
-                **_always(),
-            }
-        )
+    return first.join(home_branches(identified), on="customer_id", how="left").select(
+        "customer_id",
+        "home_branch_id",
+        F.col("_first.business_date").alias("first_purchase_date"),
+        F.col("_first.receipt_key").alias("first_purchase_receipt_key"),
     )
+
+
+def to_dim_customer(customers: DataFrame, bought: DataFrame, versions: DataFrame | None = None) -> DataFrame:
+    """One row per customer and version. What receipts tell (``bought``) is of the present, and on each of the versions.
+
+    ``customers`` (customer_id): all; ``versions``: of those that a contact tells of. Of the others nothing is known, since ever.
+    """
+    members = customers.join(bought, on="customer_id", how="left")
+    if versions is None:
+        named = ("customer_type", "company_id", "age_band", "postal_area", "country", "language", CUSTOMER.key)
+        members = members.withColumns({name: F.lit(None).cast("string") for name in named} | _always())
+    else:
+        members = members.join(versions, on="customer_id", how="left")
+        members = members.withColumns({name: F.coalesce(name, value) for name, value in _always().items()})
+    known = {
+        "customer_type": F.coalesce("customer_type", F.lit("B2C")),
+        CUSTOMER.key: F.coalesce(CUSTOMER.key, member_key("customer_id")),
+    }
+    return DIM_CUSTOMER.conform(members.withColumns(known))
 
 
 def home_branches(receipts: DataFrame) -> DataFrame:

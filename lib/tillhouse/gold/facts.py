@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tillhouse.gold.bundles import SET, with_bundles_exploded
+from tillhouse.gold.customers import with_customer_key
 from tillhouse.gold.history import BRANCH, PRODUCT, member_key, with_version_key
 from tillhouse.gold.product_groups import with_group_keys
 from tillhouse.money import with_largest_remainder
@@ -153,22 +154,24 @@ def to_fct_receipts(
     no_customer: NoCustomer,
     *,
     branches: DataFrame,
+    customers: DataFrame | None = None,
 ) -> DataFrame:
-    """One row per valid receipt with its customer, its branch as it was on the day, and the sums of its lines.
+    """One row per valid receipt with its branch and its customer as they were on the day, and the sums of its lines.
 
     ``sale_lines``: gold.fct_sale_line; ``party_customers``: silver.party_customer, of which the rows that hold count;
-    ``branches``: gold.dim_branch.
+    ``branches``: gold.dim_branch; ``customers``: versions of those that a contact tells of.
     """
-    customers = party_customers.where("valid_to_run IS NULL").select("party_key", "customer_id")
+    valid = party_customers.where("valid_to_run IS NULL").select("party_key", "customer_id")
     tenders = payments.groupBy("receipt_key").agg(F.array_sort(F.collect_set("tender_type")).alias("payment_types"))
     joined = (
         receipts.where(VALID)
         .drop("discount_amount")
         .join(_sums(sale_lines), on="receipt_key", how="inner")
-        .join(customers, on="party_key", how="left")
+        .join(valid, on="party_key", how="left")
         .join(tenders, on="receipt_key", how="left")
         .transform(no_customer.without)
         .transform(with_version_key, branches, BRANCH)
+        .transform(with_customer_key, customers)
     )
     is_receipt = ~F.col("is_day_total")
     is_purchase = F.col("transaction_type").isin("SALE", "EXCHANGE") & F.col("_has_sold") & is_receipt
@@ -176,7 +179,6 @@ def to_fct_receipts(
         joined.withColumns(
             {
                 "branch_key": F.coalesce("branch_key", member_key("branch_id")),
-                "customer_key": F.when(F.col("customer_id").isNotNull(), member_key("customer_id")),
                 "return_status": F.lit("none"),
                 "payment_types": F.coalesce("payment_types", F.array().cast("array<string>")),
                 "is_basket": is_purchase,

@@ -34,6 +34,7 @@ class Member:
 
 BRANCH = Member("branch", silver.BRANCH_VERSION, gold.FCT_RECEIPT)
 PRODUCT = Member("product", silver.PRODUCT_VERSION, gold.FCT_SALE_LINE)
+CUSTOMER = Member("customer", silver.CUSTOMER_VERSION, gold.FCT_RECEIPT)
 
 
 def member_key(natural: str) -> Column:

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from tillhouse.frames import union
 from tillhouse.gold import dimensions, facts, history, masters, receipt_facts, record_facts, return_links, small
 from tillhouse.gold.bundles import COMPONENT
+from tillhouse.gold.customers import Customers
 from tillhouse.gold.history import RECEIPT_DAY
 from tillhouse.gold.return_links import Linked
 from tillhouse.products.returns import ReturnRules
@@ -99,7 +100,9 @@ def _run_receipts(
     """Dimensions, and the facts of receipts."""
     until = F.lit(True) if as_of is None else F.col("business_date") < F.lit(as_of)
     master = masters.Masters.of(store, rules, delivered)
-    work = replace(_work(store, master, as_of, since, payers=payers), payers=payers)
+    customers = Customers.of(store, store.read(silver.RECEIPT).where(facts.VALID).where(until), as_of, since)
+    concerned = [] if since is None else [*master.touched(since), *customers.touched(since)]
+    work = replace(_work(store, concerned, as_of, since, payers=payers), payers=payers)
     receipts, lines = (work.of(store, table).where(until) for table in (silver.RECEIPT, silver.RECEIPT_LINE))
     lines = master.with_products(lines)
     changed = small.campaigns(store, delivered, since)
@@ -113,18 +116,20 @@ def _run_receipts(
         changed[gold.DIM_PRODUCT] = products
     party_customers = store.read(silver.PARTY_CUSTOMER)
     if work.is_empty:
-        if since is not None and store.has_news(silver.PARTY_CUSTOMER, since):
-            changed[gold.DIM_CUSTOMER] = dimensions.to_dim_customer(store.read(gold.FCT_RECEIPT), party_customers)
+        if customers.has_news(since):
+            store.expect(store.read(silver.PARTY_CUSTOMER).count())
+            changed[gold.DIM_CUSTOMER] = customers.members(None)
         _publish(store, work, changed)
         return {"receipts": 0}
     sale_lines = facts.to_sale_lines(lines, receipts, products, rules, shares=master.shares(), categories=master.categories)
     sale_lines = store.keep(sale_lines)
     payments = work.of(store, silver.RECEIPT_PAYMENT)
     no_customer = _no_customer(store)
-    fct_receipts = facts.to_fct_receipts(receipts, sale_lines, payments, party_customers, no_customer, branches=branches)
+    fct_receipts = facts.to_fct_receipts(
+        receipts, sale_lines, payments, party_customers, no_customer, branches=branches, customers=customers.versions
+    )
     fct_receipts = store.keep(fct_receipts)
     others = work.others(store.read(gold.FCT_RECEIPT))
-    customers = store.keep(dimensions.to_dim_customer(fct_receipts.unionByName(others), party_customers))
     before = None if work.touched is None else work.of(store, gold.FCT_RECEIPT)
     of_returns = return_links.Facts(work.touched, lines, sale_lines, fct_receipts, others)
     linked = return_links.link(store, of_returns, returns, since)
@@ -132,7 +137,7 @@ def _run_receipts(
     published = {
         **changed,
         **small.of_receipts(store, fct_receipts, before, others),
-        gold.DIM_CUSTOMER: customers,
+        gold.DIM_CUSTOMER: store.keep(customers.members(fct_receipts.unionByName(others))),
         gold.FCT_SALE_LINE: sale_lines,
         **receipt_facts.of_receipts(store, receipts, lines, lambda table: work.of(store, table)),
         gold.FCT_RECEIPT: linked.receipts,
@@ -163,8 +168,10 @@ def _publish(store: Store, work: _Work, published: Mapping[Table, DataFrame], li
         store.overwrite(gold.DIM_DATE, dimensions.to_dim_date(store.spark, first, last))
 
 
-def _work(store: Store, master: masters.Masters, as_of: date | None, since: Since | None, *, payers: Collection[str]) -> _Work:
-    """The receipts of which something has changed that their facts depend on."""
+def _work(
+    store: Store, concerned: Sequence[DataFrame], as_of: date | None, since: Since | None, *, payers: Collection[str]
+) -> _Work:
+    """The receipts of which something has changed that their facts depend on. ``concerned``: those that master data touch."""
     if since is None:
         store.expect(store.read(silver.RECEIPT_LINE).count())
         return _Work(None)
@@ -182,7 +189,7 @@ def _work(store: Store, master: masters.Masters, as_of: date | None, since: Sinc
         changed.append(receipts.where(between).select(*RECEIPT_DAY))
     if since.again:
         changed += [store.read(table).where(since.again).select(*RECEIPT_DAY) for table in (silver.RECEIPT, gold.FCT_RECEIPT)]
-    changed += master.touched(since)
+    changed += concerned
     changed += history.touched(store, history.BRANCH, since)
     parties = _changed_parties(store, since, is_alone=not changed)
     if parties is not None:
@@ -284,6 +291,8 @@ def _check(
     revenue_lines = lines.where(F.col("line_type").isin(*REVENUE_LINE_TYPES))
     delivered_revenue = revenue_lines.join(valid.select("receipt_key"), on="receipt_key", how="left_semi")
     no_branch = receipts.join(F.broadcast(branches), on="branch_key", how="left_anti")
+    identified = receipts.where("customer_id IS NOT NULL")
+    no_customer = identified.join(published[gold.DIM_CUSTOMER], on=["customer_id", "customer_key"], how="left_anti")
     nothing = F.lit(None).cast("DECIMAL(18,2)")
     every = F.count("*")
     sides = {
@@ -293,6 +302,7 @@ def _check(
         "delivered_revenue": (delivered_revenue, every, nothing, F.sum("gross_amount"), F.lit(0)),
         "no_branch": (no_branch, every, nothing, nothing, F.lit(0)),
         "returned": (published[gold.FCT_RETURN], every, nothing, nothing, F.sum(F.col("gross_amount") * -100)),
+        "no_customer": (no_customer, every, nothing, nothing, F.lit(0)),
     }
     sums = [
         rows.agg(
@@ -313,6 +323,7 @@ def _check(
             Identity("fct_receipt: a row for each valid receipt of silver", delivered["rows"], receipt["rows"]),
             Identity("fct_receipt: amounts of silver", delivered["gross"], receipt["gross"]),
             Identity("fct_receipt: no receipt without branch", 0, found["no_branch"]["rows"]),
+            Identity("fct_receipt: no identified receipt without customer", 0, found["no_customer"]["rows"]),
             Identity("fct_sale_line: a row for each line of a valid receipt", delivered["count"], line["rows"]),
             Identity("fct_sale_line: revenue of silver", found["delivered_revenue"]["revenue"], line["revenue"]),
             Identity("fct_sale_line: revenue of fct_receipt", receipt["revenue"], line["revenue"]),

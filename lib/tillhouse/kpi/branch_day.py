@@ -48,7 +48,8 @@ def touched_dates(store: Store, since: Since) -> list[date]:
         changed.append(store.touched(ops.DELIVERY, since, ["business_date"], told))
     if store.has_news(gold.DIM_CUSTOMER, since):
         first = ["customer_id", "first_purchase_date", "first_purchase_receipt_key"]
-        changed.append(store.touched(gold.DIM_CUSTOMER, since, first, first).select("first_purchase_date"))
+        now = store.touched(gold.DIM_CUSTOMER, since, first, first, where="is_current")
+        changed.append(now.select("first_purchase_date"))
     if not changed:
         return []
     days = union([days.toDF("day") for days in changed]).where("day IS NOT NULL").distinct()

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from tillhouse.keys import BEGINNING, as_one_text
 from tillhouse.quality.rules import BRANCH_RULES, REJECTED, VIOLATIONS, RowRule, with_violations
+from tillhouse.silver.versions import day_told
 from tillhouse.sources.fields import BRANCH_FIELDS, PRODUCT_FIELDS, Field
 from tillhouse.sources.mapping import map_records
 from tillhouse.sources.model import Source
@@ -67,9 +68,7 @@ def _begins_on(source: Source) -> Column:
     """First day of what a record says, NULL where nothing tells it."""
     if source.tells("valid_from"):
         return F.coalesce("valid_from", F.lit(BEGINNING))
-    zone = "UTC" if source.version_order is None else source.version_order.timezone
-    local_micros = F.unix_micros(F.from_utc_timestamp("_version_at", F.lit(zone)))
-    return F.date_from_unix_date(F.floor(local_micros / 86_400_000_000).cast("int"))
+    return day_told("_version_at", source)
 
 
 def to_branch_statements(records: DataFrame, are_several: bool = True) -> DataFrame:

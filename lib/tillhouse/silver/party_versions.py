@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from tillhouse.frames import without_repeats
 from tillhouse.keys import BEGINNING
 from tillhouse.silver.parties import party_type, several
+from tillhouse.silver.versions import day_of, day_told
 from tillhouse.sources.model import Source
 from tillhouse.tables.entities import PARTY_VERSION
 
@@ -26,11 +27,10 @@ def with_told(contacts: DataFrame, source: Source) -> DataFrame:
 
     That is the day of the change or export time as the clock shows it in the zone in which the source writes it.
     """
-    zone = "UTC" if source.version_order is None else source.version_order.timezone
     country = _text("country")
     region = F.when(country.rlike("^[A-Z]{2}$"), country).when(country.isNull(), F.lit(source.phone_region))
     told = {
-        "begins_on": _day(F.from_utc_timestamp("version_at", zone)),
+        "begins_on": day_told("version_at", source),
         "changed_at": F.col("changed_at"),
         "party_type": party_type(),
         "has_name": _any("given_name", "family_name"),
@@ -54,11 +54,6 @@ def _any(*names: str) -> Column:
     return F.when(F.coalesce(*(_text(name) for name in names)).isNotNull(), F.lit(True))
 
 
-def _day(instant: Column) -> Column:
-    """The day of an instant in UTC, whatever the session's time zone."""
-    return F.date_from_unix_date(F.floor(F.unix_micros(instant) / 86_400_000_000).cast("int"))
-
-
 def postal_area(code: Column, region: Column) -> Column:
     """The first two digits (letters where a country has such codes) of a postal code; a zero that a spreadsheet has lost counts.
 
@@ -75,7 +70,7 @@ def postal_area(code: Column, region: Column) -> Column:
 def _birth_year() -> Column:
     """The year of birth, unless the date is after the record was told, or older than people get."""
     year = F.year("birth_date")
-    told_in = F.year(_day(F.coalesce("changed_at", "created_at", "version_at")))
+    told_in = F.year(day_of(F.coalesce("changed_at", "created_at", "version_at")))
     is_possible = told_in.isNull() | (told_in - year).between(0, _OLDEST)
     return F.when(is_possible & (F.col("birth_date") != F.lit(_NO_BIRTH_DATE).cast("date")), year)
 

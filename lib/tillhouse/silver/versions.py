@@ -8,8 +8,20 @@ from pyspark.sql.window import WindowSpec
 
 from tillhouse.quality.rules import REJECTED
 from tillhouse.silver.lines import is_deleted
+from tillhouse.sources.model import Source
 from tillhouse.tables.contract import MONTH
 from tillhouse.tables.silver import RECEIPT_VERSION
+
+
+def day_told(version_at: str, source: Source) -> Column:
+    """The day of a change or export time as the clock shows it in the zone in which the source writes that; NULL without one."""
+    zone = "UTC" if source.version_order is None else source.version_order.timezone
+    return day_of(F.from_utc_timestamp(version_at, F.lit(zone)))
+
+
+def day_of(instant: Column) -> Column:
+    """The day of an instant in UTC, whatever the session's time zone."""
+    return F.date_from_unix_date(F.floor(F.unix_micros(instant) / 86_400_000_000).cast("int"))
 
 
 def to_versions(lines: DataFrame) -> DataFrame:

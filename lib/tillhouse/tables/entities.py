@@ -33,11 +33,17 @@ def _table(name: str, grain: str, columns: str, names_party: bool = True) -> Tab
     )
 
 
+_TOLD = (
+    "STRUCT<begins_on: DATE, changed_at: TIMESTAMP, party_type: STRING, has_name: BOOLEAN, has_company: BOOLEAN, "
+    "has_address: BOOLEAN, postal_area: STRING, country: STRING, language: STRING, birth_year: INT, "
+    "company_id_tokens: ARRAY<STRING>>"
+)
+
 RECORD_VERSION = Table(
     schema="silver",
     name="record_version",
     grain="one row per delivered record that is no receipt, product or branch",
-    columns="""
+    columns=f"""
         entity STRING NOT NULL COMMENT 'what the record is about, see docs/sources.md',
         record_key STRING NOT NULL COMMENT 'the record; of one without key, its place',
         source STRING NOT NULL COMMENT 'source that delivered it',
@@ -45,11 +51,7 @@ RECORD_VERSION = Table(
         content_hash STRING COMMENT 'hash of all mapped content, keyed where it is personal',
         is_deletion BOOLEAN NOT NULL COMMENT 'the record takes an earlier one back',
         status STRING NOT NULL COMMENT 'current, deleted (taken back), duplicate, superseded, conflicting, rejected (has errors)',
-        told STRUCT<
-            begins_on: DATE, changed_at: TIMESTAMP, party_type: STRING, has_name: BOOLEAN, has_company: BOOLEAN,
-            has_address: BOOLEAN, postal_area: STRING, country: STRING, language: STRING, birth_year: INT,
-            company_id_tokens: ARRAY<STRING>
-        > COMMENT 'of a contact, what changes slowly, coarse: see silver.party_version',
+        told {_TOLD} COMMENT 'of a contact, what changes slowly, coarse: see silver.party_version',
         _file_id STRING NOT NULL COMMENT 'the file, see ops.file_ledger',
         _row BIGINT NOT NULL COMMENT 'line of that file'
     """,

@@ -69,19 +69,20 @@ DIM_CUSTOMER = Table(
     columns=f"""
         customer_key STRING NOT NULL COMMENT 'surrogate of customer_id and valid_from',
         customer_id STRING NOT NULL COMMENT 'random neutral id',
-        customer_type STRING NOT NULL COMMENT 'B2C or B2B',
-        home_branch_id STRING COMMENT 'most purchases in the last 12 months; tie: the most recent',
-        first_purchase_date DATE COMMENT 'first trading day with a purchase, over the whole chain',
-        first_purchase_receipt_key STRING COMMENT 'the receipt of that purchase',
-        company_id STRING COMMENT 'company of a card holder',
-        age_band STRING COMMENT 'age band',
-        postal_area STRING COMMENT 'first digits of the postal code',
+        customer_type STRING NOT NULL COMMENT 'B2C, or B2B: a company, or a person who buys for one',
+        home_branch_id STRING COMMENT 'most purchases in the last 12 months; tie: the most recent; as of now on every version',
+        first_purchase_date DATE COMMENT 'first trading day with a purchase, over the whole chain; the same on every version',
+        first_purchase_receipt_key STRING COMMENT 'the receipt of that purchase; the same on every version',
+        company_id STRING COMMENT 'customer_id of the company that the person belongs to',
+        age_band STRING COMMENT '-17, 18-24, 25-34, 35-44, 45-54, 55-64 or 65-, by calendar year; NULL if unknown',
+        postal_area STRING COMMENT 'first two digits of the postal code; see country',
+        country STRING COMMENT 'country as delivered',
         language STRING COMMENT 'language',
         {_VALIDITY}
     """,
     key=("customer_key",),
     change_feed=True,
-    version=2,
+    version=3,
 )
 
 DIM_DATE = Table(
