@@ -77,7 +77,7 @@ PUBLIC = {
     "gross_amount",
     "gold.fct_discount": "receipt_key told_by discount_number branch_id business_date currency level line_number discount_type "
     "reason promotion_id discount_amount receipt_discount_amount",
-    "gold.fct_contact": "record_key source contact_kind customer_id customer_status contact_date started_at ended_at "
+    "gold.fct_contact": "record_key source contact_kind customer_id customer_status contacted_on started_at ended_at "
     "duration_seconds is_contact event channel direction campaign_id test_group branch_id branch_key branch_status",
     "gold.fct_ticket": "record_key source ticket_id customer_id customer_status ticket_type status is_open opened_at opened_on "
     "due_at closed_at closed_on hours_to_close is_closed_late branch_id branch_key branch_status product_id product_key "

@@ -130,7 +130,7 @@ def test_a_contact_lies_on_the_day_of_its_branch_and_on_the_version_of_that_day(
         {"record_key": "night", "branch_id": "B1", "started_at": at(15, 0, 1), "ended_at": at(14, 0, 1)},
         {"record_key": "nowhere", "started_at": at(23, 59, 1)},
     )
-    names = ("contact_date", "branch_key", "duration_seconds", "is_contact", "_month")
+    names = ("contacted_on", "branch_key", "duration_seconds", "is_contact", "_month")
     assert {key: tuple(row[name] for name in names) for key, row in found.items()} == {
         "evening": (date(2026, 3, 1), "B1 before", 60, True, "2026-03"),
         "night": (date(2026, 3, 2), "B1 now", None, True, "2026-03"),
@@ -147,7 +147,7 @@ def test_a_campaign_has_contacted_whom_it_sent_something_and_not_its_control_gro
         {"record_key": "control", "campaign_id": "CA", "event": "sent", "test_group": "control", "occurred_at": at(8, day=4)},
         {"record_key": "opened", "campaign_id": "CA", "event": "opened", "response": "yes"},
     )
-    names = ("contact_kind", "is_contact", "contact_date", "direction", "outcome", "_month")
+    names = ("contact_kind", "is_contact", "contacted_on", "direction", "outcome", "_month")
     assert {key: tuple(row[name] for name in names) for key, row in found.items()} == {
         "sent": ("campaign", True, DAY, "outbound", None, "2026-03"),
         "control": ("campaign", False, date(2026, 3, 4), "outbound", None, "2026-03"),

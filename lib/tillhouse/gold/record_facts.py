@@ -135,7 +135,7 @@ def _with_columns_of_campaign_contacts(events: DataFrame) -> DataFrame:
 
 def _with_contact_day(contacts: DataFrame) -> DataFrame:
     month = F.coalesce(F.date_format("_day", "yyyy-MM"), F.lit(NO_MONTH))
-    return contacts.withColumns({"contact_date": F.col("_day"), MONTH: month})
+    return contacts.withColumns({"contacted_on": F.col("_day"), MONTH: month})
 
 
 def _with_columns_of_tickets(tickets: DataFrame) -> DataFrame:

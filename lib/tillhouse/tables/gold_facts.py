@@ -126,7 +126,7 @@ FCT_CONTACT = _of_records(
     f"""
         contact_kind STRING NOT NULL COMMENT 'interaction or campaign',
         {_CUSTOMER.strip()},
-        contact_date DATE COMMENT 'day of the contact, in the time zone of its branch, else UTC; NULL where it is not told',
+        contacted_on DATE COMMENT 'day of the contact, in the time zone of its branch, else UTC; NULL where it is not told',
         started_at TIMESTAMP COMMENT 'when it began, or when the event occurred',
         ended_at TIMESTAMP COMMENT 'when it ended',
         duration_seconds BIGINT COMMENT 'from beginning to end; NULL where one is not told, or the end lies before',
