@@ -174,7 +174,7 @@ def test_receipts_whose_version_is_another_now_are_touched_and_no_others(spark: 
 
 
 def test_the_joins_that_the_docs_show_tell_what_was_and_what_is(tmp_path: Path) -> None:
-    """F1 moves from N to S between its two receipts, and P1 from CHEESE to DELI; neither join loses or doubles a cent."""
+    """Between two receipts F1 moves from N to S, P1 from CHEESE to DELI, and C1; no join loses or doubles a cent."""
     page = (ROOT / "docs" / "star.md").read_text("utf-8")
     shown = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
     con = duckdb.connect(tmp_path / "star.duckdb")
@@ -187,16 +187,28 @@ def test_the_joins_that_the_docs_show_tell_what_was_and_what_is(tmp_path: Path) 
             AS p (product_key, product_id, category_l1, is_current);
         CREATE TABLE gold.dim_payment_type AS SELECT * FROM (VALUES ('CASH'), ('DEBIT'), ('mixed')) AS t (payment_type);
         CREATE TABLE gold.fct_receipt AS SELECT * FROM (VALUES
-            ('F1 1', 'F1', 1.5, ['CASH']), ('F1 2', 'F1', 2.0, ['CASH', 'DEBIT']))
-            AS f (branch_key, branch_id, revenue_amount, payment_types);
+            ('r1', 'F1 1', 'F1', 'C1 1', 'C1', 1.5, ['CASH']), ('r2', 'F1 2', 'F1', 'C1 2', 'C1', 2.0, ['CASH', 'DEBIT']),
+            ('r3', 'F1 2', 'F1', NULL, NULL, 0.25, ['CASH']))
+            AS f (receipt_key, branch_key, branch_id, customer_key, customer_id, revenue_amount, payment_types);
+        CREATE TABLE gold.dim_customer AS SELECT * FROM (VALUES ('C1 1', 'C1', '10', false), ('C1 2', 'C1', '20', true))
+            AS c (customer_key, customer_id, postal_area, is_current);
+        CREATE TABLE gold.fct_payment AS SELECT * FROM (VALUES
+            ('r1', 'CASH', 'EUR', 1.5), ('r2', 'CASH', 'EUR', 0.5), ('r2', 'DEBIT', 'EUR', 1.5), ('r3', 'CASH', 'EUR', 0.25))
+            AS p (receipt_key, tender_type, currency, amount);
+        CREATE TABLE gold.fct_ticket AS SELECT * FROM (VALUES ('F1 1', 'known'), ('F1 2', 'known'), (NULL, 'unknown'))
+            AS t (branch_key, branch_status);
         CREATE TABLE gold.fct_sale_line AS SELECT * FROM (VALUES
             ('P1 1', 'P1', 1.0, true), ('P1 2', 'P1', 2.0, true), ('group', NULL, 0.5, true), ('P1 1', 'P1', 9.0, false))
             AS l (product_key, product_id, gross_amount, is_revenue);
     """)
     assert [{name: float(amount) for name, amount in con.execute(text).fetchall()} for text in shown] == [
-        {"N": 1.5, "S": 2.0},
-        {"S": 3.5},
+        {"N": 1.5, "S": 2.25},
+        {"S": 3.75},
         {"CHEESE": 1.0, "DELI": 2.5},
         {"DELI": 3.0, None: 0.5},
-        {"CASH": 1.5, "mixed": 2.0},
+        {"10": 1.5, "20": 2.0, None: 0.25},
+        {"20": 3.5, None: 0.25},
+        {"CASH": 1.75, "mixed": 2.0},
+        {"N": 1, "S": 1, "unknown": 1},
+        {"CASH": 0.75, "DEBIT": 1.5},
     ]
