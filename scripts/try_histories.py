@@ -2,7 +2,7 @@
 """Let a made chain live through random nights, and compare its gold, made night by night, with one made at once.
 
 In a night receipts come in, of that day and of earlier ones; some are returns, with a reference or without, and some return what
-only a later night will deliver as sold. Receipts are corrected, moved to another day or branch, voided or taken back; branches and
+only a later night delivers as sold. Receipts are corrected, moved to another day or branch, voided or taken back; branches and
 products change as of some day; customers are put together and taken apart. Silver is made here: gold and what
 follows it are tried alone.
 """

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 from try_histories import History, differing  # a script, not a package
 
-NIGHTS, RECEIPTS = 4, 12
+NIGHTS, RECEIPTS = 3, 16
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
