@@ -160,11 +160,34 @@ def returned(linked: Linked) -> dict[tuple[str, int], Row]:
 
 def the_return(spark: SparkSession, *receipts: Receipt, rules: ReturnRules = RULES) -> Row:
     """The link of line 1 of receipt r."""
-    return returned(at_once(spark, receipts, rules))["r", 1]
+    return the_returns(spark, receipts, rules=rules)[0]
+
+
+def the_returns(spark: SparkSession, *cases: Sequence[Receipt], rules: ReturnRules = RULES) -> list[Row]:
+    """The link of line 1 of receipt r in each of several histories, which have nothing to do with each other."""
+    receipts = [of_case(receipt, f"{number}/") for number, case in enumerate(cases) for receipt in case]
+    rows = returned(at_once(spark, receipts, rules))
+    return [rows[f"{number}/r", 1] for number in range(len(cases))]
+
+
+def of_case(receipt: Receipt, case: str) -> Receipt:
+    def named(name: str | None) -> str | None:
+        return name and case + name
+
+    return replace(
+        receipt,
+        key=case + receipt.key,
+        customer=named(receipt.customer),
+        card=named(receipt.card),
+        number=named(receipt.number),
+        refers=tuple((line, case + key, other) for line, key, other in receipt.refers),
+        refers_to_number=named(receipt.refers_to_number),
+    )
 
 
 def of(row: Row) -> tuple[object, ...]:
-    return row["original_receipt_key"], row["original_line_number"], row["link_method"], row["evidence"]
+    key = row["original_receipt_key"]
+    return key and key.split("/")[-1], row["original_line_number"], row["link_method"], row["evidence"]
 
 
 def statuses(linked: Linked) -> dict[str, str]:
@@ -186,13 +209,11 @@ def test_a_reference_with_its_line_is_followed_to_another_branch(spark: SparkSes
 
 def test_a_reference_without_line_finds_the_line_of_the_product_and_price(spark: SparkSession) -> None:
     sale = Receipt("s", 0, (BREAD, Line("milk", "0.99"), MILK))
-    assert of(the_return(spark, sale, Receipt("r", 50, (MILK_BACK,), refers=((None, "s", None),)))) == (
-        "s", 3, "reference", "product_and_price",
-    )  # fmt: skip
-    cheaper = Receipt("r", 50, (Line("bread", "-2.00", "-1"),), refers=((None, "s", None),))
-    assert of(the_return(spark, sale, cheaper)) == ("s", 1, "reference", "product")
-    other = Receipt("r", 50, (Line("cheese", "-2.00", "-1"),), refers=((None, "s", None),))
-    assert of(the_return(spark, sale, other)) == ("s", None, "reference", "receipt")
+    backs = (MILK_BACK, Line("bread", "-2.00", "-1"), Line("cheese", "-2.00", "-1"))
+    rows = the_returns(spark, *((sale, Receipt("r", 50, (back,), refers=((None, "s", None),))) for back in backs))
+    assert [of(row) for row in rows] == [
+        ("s", 3, "reference", "product_and_price"), ("s", 1, "reference", "product"), ("s", None, "reference", "receipt"),
+    ]  # fmt: skip
 
 
 def test_a_quantity_may_come_from_several_lines_of_the_purchase(spark: SparkSession) -> None:
@@ -215,9 +236,11 @@ def test_a_line_is_not_returned_more_than_it_was_sold(spark: SparkSession) -> No
 def test_what_a_void_took_back_cannot_be_returned(spark: SparkSession) -> None:
     void = Line("milk", "-2.40", "-2", {"is_return": False})
     sale = Receipt("s", 0, (Line("milk", "3.60", "3"), void), customer="C")
-    assert of(the_return(spark, sale, Receipt("r", 1, (MILK_BACK,), "C"))) == ("s", 1, "customer_product", "product_and_price")
     two = Receipt("r", 1, (Line("milk", "-2.40", "-2"),), "C")
-    assert of(the_return(spark, sale, two)) == (None, None, "none", "nothing_found")
+    rows = the_returns(spark, (sale, Receipt("r", 1, (MILK_BACK,), "C")), (sale, two))
+    assert [of(row) for row in rows] == [
+        ("s", 1, "customer_product", "product_and_price"), (None, None, "none", "nothing_found"),
+    ]  # fmt: skip
 
 
 def test_a_reference_to_a_receipt_that_has_not_come_is_no_reason_to_guess(spark: SparkSession) -> None:
@@ -229,14 +252,15 @@ def test_a_reference_to_a_receipt_that_has_not_come_is_no_reason_to_guess(spark:
 def test_a_receipt_of_another_source_is_found_by_its_number_and_goods(spark: SparkSession) -> None:
     order = Receipt("s", 0, (MILK, BREAD), branch="WEB", source="shop", number="4711")
     back = Receipt("r", 1, (MILK_BACK,), refers_to_number="4711")
-    row = the_return(spark, order, back)
-    assert of(row) == ("s", 1, "reference", "parts_of_reference")
-    assert row["link_confidence"] == Decimal("0.95")
-    again = replace(order, key="t", branch="ELSEWHERE")
-    assert of(the_return(spark, order, again, back)) == (None, None, "none", "several_candidates")
-    assert of(the_return(spark, order, again, replace(back, told_branch="WEB")))[0] == "s"
-    without = replace(order, lines=(BREAD,))
-    assert of(the_return(spark, without, back)) == (None, None, "none", "receipt_not_found")
+    again, without = replace(order, key="t", branch="ELSEWHERE"), replace(order, lines=(BREAD,))
+    one, two, told, none = the_returns(
+        spark, (order, back), (order, again, back), (order, again, replace(back, told_branch="WEB")), (without, back)
+    )
+    assert of(one) == ("s", 1, "reference", "parts_of_reference")
+    assert one["link_confidence"] == Decimal("0.95")
+    assert of(two) == (None, None, "none", "several_candidates")
+    assert of(told)[0] == "s"
+    assert of(none) == (None, None, "none", "receipt_not_found")
 
 
 def test_without_reference_the_only_purchase_of_the_customer_that_fits_is_it(spark: SparkSession) -> None:
@@ -245,38 +269,38 @@ def test_without_reference_the_only_purchase_of_the_customer_that_fits_is_it(spa
     row = the_return(spark, sale, back)
     assert of(row) == ("s", 2, "customer_product", "product_and_price")
     assert (row["link_confidence"], row["candidate_count"]) == (Decimal("0.95"), 1)
-    for other in (
+    others = (
         replace(sale, customer="D"), replace(sale, lines=(BREAD,)), replace(sale, day=-1), replace(sale, day=31),
         replace(sale, day=30, hour=13), replace(sale, lines=(Line("milk", "0.99"),)),
-    ):  # fmt: skip
-        assert of(the_return(spark, other, back)) == (None, None, "none", "nothing_found")
-    assert of(the_return(spark, sale, replace(back, customer=None)))[2:] == ("none", "no_customer")
+    )  # fmt: skip
+    *rows, anonymous = the_returns(spark, *((other, back) for other in others), (sale, replace(back, customer=None)))
+    assert [of(row) for row in rows] == [(None, None, "none", "nothing_found")] * 6
+    assert of(anonymous)[2:] == ("none", "no_customer")
 
 
 def test_where_it_is_unclear_who_of_several_has_bought_their_card_tells(spark: SparkSession) -> None:
     sale, back = Receipt("s", 0, (MILK,), card="X"), Receipt("r", 1, (MILK_BACK,), card="X")
-    assert of(the_return(spark, sale, back))[0] == "s"
-    assert of(the_return(spark, sale, replace(back, card="Y")))[0] is None
+    rows = the_returns(spark, (sale, back), (sale, replace(back, card="Y")))
+    assert [of(row)[0] for row in rows] == ["s", None]
 
 
 def test_of_two_purchases_that_fit_equally_well_neither_is_linked(spark: SparkSession) -> None:
     first, second = Receipt("s", 0, (MILK,), "C"), Receipt("t", 3, (MILK,), "C")
     back = Receipt("r", 9, (MILK_BACK,), "C")
-    row = the_return(spark, first, second, back)
-    assert (*of(row), row["candidate_count"]) == (None, None, "none", "several_candidates", 2)
     cheaper, more = replace(first, lines=(Line("milk", "0.99"),)), replace(second, lines=(Line("milk", "2.40", "2"),))
-    assert of(the_return(spark, cheaper, second, back))[0] == "t"
     two = replace(back, lines=(Line("milk", "-2.40", "-2"),))
-    assert of(the_return(spark, first, more, two))[0] == "t"
+    row, *others = the_returns(spark, (first, second, back), (cheaper, second, back), (first, more, two))
+    assert (*of(row), row["candidate_count"]) == (None, None, "none", "several_candidates", 2)
+    assert [of(other)[0] for other in others] == ["t", "t"]
 
 
 def test_a_purchase_that_is_used_up_leaves_the_other_one(spark: SparkSession) -> None:
     sales = [Receipt("s", 0, (MILK,), "C"), Receipt("t", 3, (MILK,), "C")]
     back = Receipt("r", 9, (MILK_BACK,), "C")
     early = Receipt("q", 1, (MILK_BACK,), "C")
-    assert of(the_return(spark, *sales, early, back))[0] == "t"
     named_later = Receipt("q", 20, (MILK_BACK,), "D", refers=((1, "s", 1),))
-    assert of(the_return(spark, *sales, named_later, back))[0] == "t"
+    rows = the_returns(spark, (*sales, early, back), (*sales, named_later, back))
+    assert [of(row)[0] for row in rows] == ["t", "t"]
 
 
 def test_another_price_is_enough_only_where_conf_says_so(spark: SparkSession) -> None:
