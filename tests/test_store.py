@@ -83,6 +83,7 @@ def test_rows_that_do_not_differ_are_not_written_again(store: Store) -> None:
     version = store.version(SALES)
     assert not store.replace(SALES, rows, keys(store, "a", "b"), [JANUARY, MAY])
     assert not store.overwrite(SALES, rows)
+    assert not store.replace(SALES, rows, rows.select("business_date"), [JANUARY, MAY])  # whatever the column of the keys
     assert store.version(SALES) == version
     assert store.overwrite(SALES, rows.where("id = 'a'"))
     assert stored(store) == {"a": (JANUARY, "1.00")}

@@ -439,7 +439,7 @@ class Store:
         return True
 
     def _contents(self, table: Table, old: DataFrame, new: DataFrame) -> tuple[_Content, _Content]:
-        """Number of rows and a hash of all of them, independent of their order, before and after.
+        """Number of rows and a hash of all of them, independent of their order and that of columns, before and after.
 
         Where a step works on little, the key of the new rows is counted on the way; what writes much looks at its keys itself.
 
@@ -449,7 +449,7 @@ class Store:
         hashed = [
             rows.select(
                 F.lit(side).alias("_side"),
-                content_hash(*_hashable(table, [name for name in rows.columns if name in table.column_names])).alias("_hash"),
+                content_hash(*_hashable(table, [name for name in table.column_names if name in rows.columns])).alias("_hash"),
                 (content_hash(*table.key) if side and self._is_little else F.lit(None).cast("bigint")).alias("_key"),
             )
             for side, rows in enumerate((old, new))
