@@ -17,7 +17,8 @@ _SAID = (
     "company_id_tokens", "changed_at",
 )  # fmt: skip
 _POSTCODE_LENGTH = {"DE": 5, "AT": 4, "CH": 4, "LI": 4, "LU": 4}
-_COUNTRY_BEFORE_POSTCODE = r"^(DE?|AT?|CH|FL|LI|LU?)[ -]*(?=[0-9])"
+_COUNTRY_BEFORE_POSTCODE = "^(DE?|AT?|CH|FL|LI|LU?)[ -]*[0-9]"
+_NO_POSTCODES = [sign * length for sign in "0123456789X" for length in range(3, 11)]  # one sign over and over
 _NO_BIRTH_DATE = "1970-01-01"  # what machines write for none
 _OLDEST = 115  # years
 
@@ -59,12 +60,14 @@ def postal_area(code: Column, region: Column) -> Column:
 
     ``region``: whose code it is (ISO 3166), NULL if unknown.
     """
-    bare = F.regexp_replace(F.regexp_replace(F.upper(F.trim(code)), _COUNTRY_BEFORE_POSTCODE, ""), "[^A-Z0-9]", "")
+    told = F.upper(F.trim(code))
+    own = F.when(told.rlike(_COUNTRY_BEFORE_POSTCODE), F.regexp_replace(told, "^[A-Z]+", "")).otherwise(told)
+    bare = F.regexp_replace(own, "[^A-Z0-9]", "")
     length = F.coalesce(*(F.when(region == name, digits) for name, digits in _POSTCODE_LENGTH.items()))
     is_number = bare.rlike("^[0-9]+$") & length.isNotNull()
     padded = F.when((region == "DE") & bare.rlike("^[0-9]{4}$"), F.concat(F.lit("0"), bare)).otherwise(bare)
     is_code = F.when(is_number, F.length(padded) == length).otherwise(F.length(padded).between(3, 10))
-    return F.when(is_code & ~padded.rlike("^(.)\\1*$"), padded.substr(1, 2))
+    return F.when(is_code & ~padded.isin(_NO_POSTCODES), padded.substr(1, 2))
 
 
 def _birth_year() -> Column:
