@@ -69,14 +69,17 @@ def _with_measured(lines: DataFrame, products: DataFrame, rules: ProductRules) -
     return lines.join(F.broadcast(measured), on="product_id", how="left")
 
 
+def is_negative() -> Column:
+    """Whether a line takes back: by its amount, or by its quantity where it is worth nothing."""
+    by_quantity = F.coalesce(F.col("quantity") < 0, F.lit(False))
+    return F.when(F.col("gross_amount") != 0, F.col("gross_amount") < 0).otherwise(by_quantity)
+
+
 def _flags() -> dict[str, Column]:
-    is_negative = F.when(F.col("gross_amount") != 0, F.col("gross_amount") < 0).otherwise(
-        F.coalesce(F.col("quantity") < 0, F.lit(False))
-    )
     is_live_goods = F.col("line_type").isin(*GOODS) & ~F.col("is_voided") & ~F.col("is_void")
     return {
         "is_revenue": F.col("line_type").isin(*REVENUE_LINE_TYPES),
-        "is_return": is_live_goods & is_negative,
+        "is_return": is_live_goods & is_negative(),
         "discount_amount": F.when(F.col("line_type") == "DISCOUNT", -F.col("gross_amount"))
         .otherwise(F.col("discount_amount"))
         .cast("DECIMAL(18,2)"),

@@ -8,6 +8,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tillhouse.keys import BEGINNING, surrogate_key
+from tillhouse.products.lookup import holds_on
 from tillhouse.store import Since, Store
 from tillhouse.tables import Table, gold, silver
 from tillhouse.tables.contract import MONTH
@@ -57,8 +58,7 @@ def with_version_key(facts: DataFrame, versions: DataFrame, member: Member) -> D
     named = versions.select(
         F.col(member.id).alias("_member"), member.key, F.col("valid_from").alias("_from"), F.col("valid_to").alias("_to")
     )
-    day = F.col("business_date")
-    holds = (day >= F.col("_from")) & (F.col("_to").isNull() | (day < F.col("_to")))
+    holds = holds_on(F.col("business_date"), F.col("_from"), F.col("_to"))
     joined = facts.join(F.broadcast(named), on=(F.col(member.id) == F.col("_member")) & holds, how="left")
     return joined.drop("_member", "_from", "_to")
 

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from tillhouse.frames import union
 from tillhouse.gold.facts import NoCustomer
-from tillhouse.products.lookup import differing
+from tillhouse.products.lookup import differing, holds_on
 from tillhouse.store import Since, Store, quoted
 from tillhouse.tables import Table, gold, silver
 from tillhouse.tables.contract import MONTH, NO_MONTH
@@ -82,7 +82,7 @@ def _with_member(records: DataFrame, name: str, members: DataFrame) -> DataFrame
     named = members.select(
         F.col(f"{name}_id").alias("_id"), key, F.col("valid_from").alias("_from"), F.col("valid_to").alias("_to")
     )
-    holds = (day >= F.col("_from")) & (F.col("_to").isNull() | (day < F.col("_to")))
+    holds = holds_on(day, F.col("_from"), F.col("_to"))
     joined = records.join(F.broadcast(named), on=(ref == F.col("_id")) & holds, how="left")
     status = F.when(ref.isNull(), "not_told").when(F.col("_id").isNull(), "unknown").otherwise("known")
     return joined.withColumns({f"{name}_id": F.col("_id"), f"{name}_status": status}).drop("_id", "_from", "_to")

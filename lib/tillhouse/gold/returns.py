@@ -16,6 +16,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from tillhouse.gold.facts import is_negative
 from tillhouse.products.returns import ReturnRules
 from tillhouse.sources.fields import GOODS
 from tillhouse.tables.gold import FCT_RETURN
@@ -42,9 +43,10 @@ EVIDENCE: Mapping[str, Mapping[int, tuple[str, Decimal]]] = {
 BY_PARTS = Decimal("0.95")  # of a receipt that is not named by its whole key, but is the only one with these parts and goods
 _LINES = "ARRAY<STRUCT<line_number: INT, quantity: DECIMAL(18,3)>>"
 UNIT = 1000  # quantities have three decimals; units are whole
+_UNITS_OF_LINES = "ARRAY<STRUCT<line_number: INT, units: BIGINT>>"
 _TAKEN = (
-    "receipt_key STRING, line_number INT, original_receipt_key STRING, original_lines ARRAY<STRUCT<line_number: INT, "
-    "units: BIGINT>>, rank INT, candidate_count INT"
+    f"receipt_key STRING, line_number INT, original_receipt_key STRING, original_lines {_UNITS_OF_LINES}, rank INT, "
+    "candidate_count INT"
 )
 
 
@@ -58,13 +60,10 @@ def to_goods(lines: DataFrame) -> DataFrame:
     voids inside the receipt have taken back of the product is off, from the last line on.
     """
     is_discount = F.col("line_type") == "DISCOUNT"
-    is_negative = F.when(F.col("gross_amount") != 0, F.col("gross_amount") < 0).otherwise(
-        F.coalesce(F.col("quantity") < 0, F.lit(False))
-    )
     counted = (
         lines.where(F.col("is_revenue") & F.col("line_type").isin(*GOODS, "DISCOUNT"))
         .where(is_discount | ~F.col("is_voided"))
-        .withColumn("_is_void", ~is_discount & ~F.col("is_return") & is_negative)
+        .withColumn("_is_void", ~is_discount & ~F.col("is_return") & is_negative())
     )
     goods = F.collect_list(F.when(~is_discount & ~F.col("_is_void"), F.struct("line_number", "product_id", "bundle_role"))).over(
         Window.partitionBy("receipt_key", "is_return")
@@ -260,7 +259,7 @@ def by_reference(returned: DataFrame, referred: DataFrame, sold: DataFrame, rule
     return joined.select(
         *LINE,
         "original_receipt_key",
-        F.coalesce("original_lines", F.array().cast("ARRAY<STRUCT<line_number: INT, units: BIGINT>>")).alias("original_lines"),
+        F.coalesce("original_lines", F.array().cast(_UNITS_OF_LINES)).alias("original_lines"),
         F.when(is_linked, REFERENCE).otherwise(NONE).alias("link_method"),
         F.when(is_linked, confidence).cast("DECIMAL(3,2)").alias("link_confidence"),
         F.when(F.col("candidate_count") == 0, NOT_FOUND)
@@ -322,7 +321,7 @@ def by_customer(returned: DataFrame, purchases: DataFrame, sold: DataFrame, take
     return joined.select(
         *LINE,
         "original_receipt_key",
-        F.coalesce("original_lines", F.array().cast("ARRAY<STRUCT<line_number: INT, units: BIGINT>>")).alias("original_lines"),
+        F.coalesce("original_lines", F.array().cast(_UNITS_OF_LINES)).alias("original_lines"),
         F.when(is_linked, CUSTOMER_PRODUCT).otherwise(NONE).alias("link_method"),
         F.when(is_linked, _evidence(CUSTOMER_PRODUCT, F.col("rank"), 1)).cast("DECIMAL(3,2)").alias("link_confidence"),
         F.when(is_linked, _evidence(CUSTOMER_PRODUCT, F.col("rank"), 0))

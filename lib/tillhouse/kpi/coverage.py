@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.kpi.ask import ask
+from tillhouse.products.lookup import holds_on
 from tillhouse.store import Store
 from tillhouse.tables import gold
 
@@ -48,7 +49,7 @@ def ask_with_coverage(store: Store, measures: Sequence[str], by: Sequence[str], 
 def of_days(days: DataFrame, branches: DataFrame, dates: DataFrame) -> DataFrame:
     """gold.kpi_branch_day with the dimensions that hold on the day: one row per branch, day and currency stays one row."""
     day = F.col("business_date")
-    valid = (day >= F.col("valid_from")) & (F.col("valid_to").isNull() | (day < F.col("valid_to")))
+    valid = holds_on(day, F.col("valid_from"), F.col("valid_to"))
     named = branches.select(F.col("branch_id").alias("_branch_id"), "branch_name", "region", "format", "valid_from", "valid_to")
     calendar = dates.select(F.col("date").alias("_date"), "iso_year", "iso_week", "weekday")
     joined = days.join(F.broadcast(named), on=(F.col("branch_id") == F.col("_branch_id")) & valid, how="left").join(

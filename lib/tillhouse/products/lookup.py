@@ -57,6 +57,7 @@ def newest(records: DataFrame, key: Sequence[str]) -> DataFrame:
 
 
 def holds_on(day: Column, first: Column, after: Column) -> Column:
+    """Whether what holds from its ``first`` day until the day before ``after`` (NULL: no end) holds on a day."""
     return F.coalesce(first <= day, F.lit(True)) & F.coalesce(day < after, F.lit(True))
 
 
