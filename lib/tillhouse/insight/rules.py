@@ -47,6 +47,7 @@ class InsightRules(StrictModel):
     """How figures about customers are computed. ``every``: customers are measured at the beginning of each such period."""
 
     every: Literal["month", "quarter"] = "quarter"
+    rfm_ties: Literal["order", "equal"] = "order"
     online_channels: tuple[str, ...] = ("online", "web", "app", "shop", "ecommerce", "phone")
     repurchase_windows: tuple[int, ...] = (30, 90, 365)
     affinity: Affinity = Affinity()
@@ -67,7 +68,7 @@ def load(config: Config) -> InsightRules:
 def period_starts(first: date, as_of: date, every: Literal["month", "quarter"]) -> list[date]:
     """The days as of which customers are measured: the beginning of each period after the first day, and ``as_of``."""
     months = {"month": 1, "quarter": 3}[every]
-    starts = []
+    starts: list[date] = []
     year, month = first.year, (first.month - 1) // months * months + 1
     while True:
         month += months

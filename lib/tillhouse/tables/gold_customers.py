@@ -56,6 +56,11 @@ FIELDS = """
         monetary_score INT COMMENT 'KPI 14: quintile of revenue_total, 5 the greatest'
 """
 
+# Columns that further rules add to the fields.
+LATER = (
+    "service_level", "quality_score", "quality_colour", "clv_12m", "churn_probability", "loyalty_points", "loyalty_tier",
+)  # fmt: skip
+
 CUSTOMER_STATE = Table(
     schema="gold",
     name="customer_state",
