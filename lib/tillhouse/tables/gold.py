@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tillhouse.tables import gold_closing, gold_facts, gold_members, gold_returns
+from tillhouse.tables import gold_closing, gold_customers, gold_facts, gold_members, gold_returns
 from tillhouse.tables.contract import MONTH, MONTH_COLUMN, Table
 
 FCT_PAYMENT, FCT_TAX, FCT_DISCOUNT = gold_facts.RECEIPT_FACTS
@@ -269,9 +269,10 @@ KPI_BRANCH_WEEK = Table(
 CLOSED_PERIOD = gold_closing.closed_period(KPI_BRANCH_DAY)
 RESTATEMENT, CLOSING_TIE_OUT = gold_closing.RESTATEMENT, gold_closing.CLOSING_TIE_OUT
 FCT_VOUCHER, VOUCHER_LIABILITY, VOUCHER_BALANCE, VOUCHER = gold_closing.VOUCHERS
+CUSTOMER_STATE = gold_customers.CUSTOMER_STATE
 
 TABLES = (
     DIM_BRANCH, DIM_PRODUCT, DIM_CUSTOMER, DIM_DATE, DIM_HOLIDAY, *gold_members.TABLES, FCT_RECEIPT, FCT_SALE_LINE,
     FCT_RETURN, *gold_facts.TABLES, KPI_BRANCH_DAY, KPI_BRANCH_WEEK, CLOSED_PERIOD, RESTATEMENT, CLOSING_TIE_OUT,
-    *gold_closing.VOUCHERS,
+    *gold_closing.VOUCHERS, *gold_customers.TABLES,
 )  # fmt: skip
