@@ -24,7 +24,8 @@ def to_kpi_cohort(visits: DataFrame, buyers: DataFrame, *, as_of: date) -> DataF
     sizes = cells.where("month_number = 0").withColumn("cohort_size", F.col("active_customers"))
     oldest = F.min("cohort_month").over(Window.partitionBy(*_SERIES))
     last = _months_since(day(as_of - timedelta(days=1)), oldest)
-    grid = sizes.select(*_SERIES, "cohort_month", "cohort_size", F.explode(F.sequence(F.lit(0), last)).alias("month_number"))
+    numbers = F.explode(F.sequence(F.lit(0), F.col("_last"))).alias("month_number")
+    grid = sizes.withColumn("_last", last).select(*_SERIES, "cohort_month", "cohort_size", numbers)
     begins = F.add_months("cohort_month", F.col("month_number"))
     is_observed, ends = begins < day(as_of), F.add_months("cohort_month", F.col("month_number") + 1)
 
