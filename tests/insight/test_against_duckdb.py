@@ -73,8 +73,8 @@ cells AS (
 ),
 grid AS (FROM sizes, (SELECT unnest(range(0, 5)) AS month_number))
 SELECT cohort_month, month_number::INT, cohort_size, CASE WHEN is_told THEN coalesce(active, 0) END,
-    CASE WHEN is_told THEN coalesce(revenue, 0) END::DECIMAL(18,2), is_told AND month_number + month(cohort_month) % 12 = 3
-FROM (SELECT *, (cohort_month + to_months(month_number::INT))::DATE < DATE '2026-03-12' AS is_told FROM grid)
+    CASE WHEN is_told THEN coalesce(revenue, 0) END::DECIMAL(18,2), begins = DATE '2026-03-01'
+FROM (SELECT *, (cohort_month + to_months(month_number::INT))::DATE AS begins, begins < DATE '2026-03-12' AS is_told FROM grid)
 LEFT JOIN cells USING (cohort_month, month_number)
 """
 RETENTION = """
