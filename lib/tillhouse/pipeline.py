@@ -17,6 +17,7 @@ from tillhouse.gold import calendar, facts, receipt_facts, record_facts, returns
 from tillhouse.gold import step as gold_step
 from tillhouse.identity import conf as identity_conf
 from tillhouse.identity import step as identity_step
+from tillhouse.insight import step as insight_step
 from tillhouse.kpi import metrics, restatement
 from tillhouse.kpi import rules as kpi_rules
 from tillhouse.kpi import step as kpi_step
@@ -189,6 +190,15 @@ STEPS = (
             **restatement.run(run.store, run.run_id, run.as_of, since),
         },
         audit=audit.kpi,
+        may_find_nothing=True,
+    ),
+    Step(
+        name="insight",
+        reads=lambda config: (*insight_step.READS, vault.CONSENT),
+        writes=lambda config: insight_step.WRITES,
+        depends_on=lambda run: {AS_OF: run.as_of, **insight_step.Rules.of(run.config).parts},
+        run=lambda run, since: insight_step.run(run.store, run.config, insight_step.Rules.of(run.config), run.as_of, since),
+        audit=audit.insight,
         may_find_nothing=True,
     ),
 )  # fmt: skip

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tillhouse.tables import gold_closing, gold_customers, gold_facts, gold_members, gold_returns
+from tillhouse.tables import (
+    gold_closing,
+    gold_customers,
+    gold_facts,
+    gold_flags,
+    gold_members,
+    gold_repurchase,
+    gold_returns,
+    gold_scores,
+    gold_segments,
+)
 from tillhouse.tables.contract import MONTH, MONTH_COLUMN, Table
 
 FCT_PAYMENT, FCT_TAX, FCT_DISCOUNT = gold_facts.RECEIPT_FACTS
@@ -270,9 +280,16 @@ CLOSED_PERIOD = gold_closing.closed_period(KPI_BRANCH_DAY)
 RESTATEMENT, CLOSING_TIE_OUT = gold_closing.RESTATEMENT, gold_closing.CLOSING_TIE_OUT
 FCT_VOUCHER, VOUCHER_LIABILITY, VOUCHER_BALANCE, VOUCHER = gold_closing.VOUCHERS
 CUSTOMER_STATE = gold_customers.CUSTOMER_STATE
+SEGMENT_MEMBER, SEGMENT_SIZE, SEGMENT_MOVE, SEGMENT_EFFECT, SEGMENT_DEFINITION, SEGMENT_CHANGE = gold_segments.TABLES
+QUALITY_SCORE, QUALITY_GROUP = gold_scores.TABLES
+KPI_REPURCHASE, KPI_COHORT, KPI_RETENTION, KPI_CONVERSION, PRODUCT_AFFINITY = gold_repurchase.TABLES
+KPI_RETURN, REORDER_SIGNAL, FLAG_BACKTEST = gold_flags.TABLES
+INSIGHT_TABLES = (
+    CUSTOMER_STATE, *gold_segments.TABLES, *gold_scores.TABLES, *gold_repurchase.TABLES, *gold_flags.TABLES,
+)  # fmt: skip
 
 TABLES = (
     DIM_BRANCH, DIM_PRODUCT, DIM_CUSTOMER, DIM_DATE, DIM_HOLIDAY, *gold_members.TABLES, FCT_RECEIPT, FCT_SALE_LINE,
     FCT_RETURN, *gold_facts.TABLES, KPI_BRANCH_DAY, KPI_BRANCH_WEEK, CLOSED_PERIOD, RESTATEMENT, CLOSING_TIE_OUT,
-    *gold_closing.VOUCHERS, *gold_customers.TABLES,
+    *gold_closing.VOUCHERS, *INSIGHT_TABLES,
 )  # fmt: skip
