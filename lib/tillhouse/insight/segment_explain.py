@@ -52,7 +52,7 @@ def explain(customers: DataFrame, definitions: Sequence[Definition], categories:
     of_categories: list[Row] = []
     if parted and is_known and categories is not None:
         bought = categories.where("category_l1 IS NOT NULL").join(customers, on=["as_of", "customer_id", "currency"], how="inner")
-        of_categories = sorted(_asked(bought, parted), key=lambda row: (-row["category_revenue"], row["category_l1"]))
+        of_categories = sorted(_asked(bought, parted), key=lambda row: (-(row["category_revenue"] or 0), row["category_l1"]))
     told = []
     for one in definitions:
         if not is_known:
