@@ -123,3 +123,8 @@ def write_consents(store: Store, consents: DataFrame, touched: DataFrame) -> Non
 def customers(store: Store) -> DataFrame:
     """The surviving fields of every customer, in clear."""
     return store.read(vault.CUSTOMER)
+
+
+def consents(store: Store) -> DataFrame:
+    """What customers consent to: customer_id, channel, purpose, state; without the proof, which is personal."""
+    return store.read(vault.CONSENT).select("customer_id", "channel", "purpose", "state")
