@@ -33,10 +33,11 @@ class ReturnHotspots(StrictModel):
 
 
 class Reorder(StrictModel):
-    """Whose silence is conspicuous, and when: KPI 21."""
+    """Whose silence is conspicuous, and when: KPI 21. ``news_days``: for how long a signal about the last purchase is told."""
 
     population: Literal["B2B", "B2C", "all"] = "B2B"
     minimum_gaps: int = Field(default=6, ge=2)
+    news_days: int = Field(default=7, ge=1)
     spreads: Decimal = Field(default=Decimal(3), gt=0)
     horizon_days: int = Field(default=28, ge=1)
     quantity_drop: Decimal = Field(default=Decimal("0.5"), gt=0, lt=1)
