@@ -22,7 +22,7 @@ MODULES = sorted(LIB.rglob("*.py"))
 JOBS = sorted((ROOT / "jobs").glob("*.py"))
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 
-LAYERS = ("bronze", "silver", "identity", "gold", "kpi")
+LAYERS = ("bronze", "silver", "identity", "gold", "kpi", "insight")
 SHARED = (
     "config", "errors", "faults", "frames", "keys", "money", "products", "quality", "session", "sources", "store", "strict",
     "tables",
@@ -150,7 +150,7 @@ def test_a_shared_room_knows_no_layer(room: str) -> None:
 
 @pytest.mark.parametrize("room", AFTER)
 def test_what_hands_out_figures_knows_the_layer_of_figures_alone(room: str) -> None:
-    assert rooms_used_by(room) <= {*SHARED, "kpi"}
+    assert rooms_used_by(room) <= {*SHARED, "kpi", "insight"}
 
 
 def test_a_pull_needs_neither_spark_nor_a_lake() -> None:

@@ -16,6 +16,9 @@ from tillhouse.config import Config, load_config, read_model
 from tillhouse.errors import ConfigError, TillhouseError
 from tillhouse.gold import calendar
 from tillhouse.identity import conf as identity_conf
+from tillhouse.insight import rules as insight_rules
+from tillhouse.insight import score_rules, segment_rules
+from tillhouse.insight import step as insight_step
 from tillhouse.kpi import rules as kpi_rules
 from tillhouse.ops import (
     check,
@@ -28,6 +31,8 @@ from tillhouse.ops import (
     overdue,
     repair,
     rotate,
+    score_command,
+    segment_command,
     status,
     text,
     tie_out,
@@ -69,6 +74,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands.add_parser("customer", help="who is who: find, show, explain, merge, keep apart, split; answer questions"),
         _add_lake_arguments,
     )
+    segment_command.add_arguments(
+        commands.add_parser("segment", help="segments: sizes, members, moves, and why a customer is in one"), _add_lake_arguments
+    )
+    score_command.add_arguments(
+        commands.add_parser("score", help="the quality score: list, groups, statistics, what other rules would change"),
+        _add_lake_arguments,
+    )
     close.add_arguments(
         commands.add_parser(
             "close", help="keep the figures of a period as published; list what changes later, for example 2017-06"
@@ -104,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     handlers = {
         "run": _run, "pull": _pull, "status": _status, "kpi": _kpi, "exceptions": _exceptions, "customer": _customer,
-        "source": _source, "close": _close, "tie-out": _tie_out, "serve": _serve,
+        "source": _source, "close": _close, "tie-out": _tie_out, "serve": _serve, "segment": _segment, "score": _score,
         "doctor": _doctor, "make-key": _make_key, **_UPKEEP,
     }  # fmt: skip
     return guarded(lambda: handlers[given.command](given))
@@ -215,7 +227,7 @@ def _run(given: argparse.Namespace) -> int:
     config = _config(given)
     steps = pipeline.select(given.only, given.from_step, given.to_step)
     config.token_key()
-    for room in (identity_conf, calendar, kpi_rules):
+    for room in (identity_conf, calendar, kpi_rules, insight_rules, segment_rules, score_rules):
         room.load(config)
     log_to_stderr()
     now = utc_now()
@@ -315,6 +327,20 @@ def _status(given: argparse.Namespace) -> int:
 def _kpi(given: argparse.Namespace) -> int:
     config = _config(given)
     return kpi_command.run(given, config, lambda: _open_lake(config), _say)
+
+
+def _segment(given: argparse.Namespace) -> int:
+    config = _config(given)
+    told = insight_rules.load(config)
+    measures = segment_command.Measures(
+        lambda store, as_of, months: insight_step.fields_of(store, told, as_of, months), insight_step.categories_of
+    )
+    return segment_command.run(given, config, lambda: _open_lake(config), measures, _say)
+
+
+def _score(given: argparse.Namespace) -> int:
+    config = _config(given)
+    return score_command.run(given, config, lambda: _open_lake(config), _say)
 
 
 def _serve(given: argparse.Namespace) -> int:

@@ -73,6 +73,10 @@ def _gold(run: Run, since: Since | None) -> dict[str, int]:
     return figures
 
 
+def _of_customers(run: Run) -> insight_step.Rules:
+    return insight_step.Rules.of(run.config, kpi_rules.load(run.config).week_anomaly.score_above)
+
+
 STEPS = (
     Step(
         name="bronze",
@@ -196,8 +200,8 @@ STEPS = (
         name="insight",
         reads=lambda config: (*insight_step.READS, vault.CONSENT),
         writes=lambda config: insight_step.WRITES,
-        depends_on=lambda run: {AS_OF: run.as_of, **insight_step.Rules.of(run.config).parts},
-        run=lambda run, since: insight_step.run(run.store, run.config, insight_step.Rules.of(run.config), run.as_of, since),
+        depends_on=lambda run: {AS_OF: run.as_of, **_of_customers(run).parts},
+        run=lambda run, since: insight_step.run(run.store, _of_customers(run), run.as_of, since),
         audit=audit.insight,
         may_find_nothing=True,
     ),

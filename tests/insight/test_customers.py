@@ -46,7 +46,7 @@ def line(key: str, number: int, product: str, amount: str, *, kind: str = "ITEM"
 
 
 def made(spark: SparkSession, rows: Sequence[tuple[object, ...]], schema: str) -> DataFrame:
-    return spark.createDataFrame(list(rows), schema)  # type: ignore[arg-type]
+    return spark.createDataFrame(list(rows), schema)
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,8 @@ import hashlib
 import importlib.util
 import json
 import os
-import random
 import shutil
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Chai
     (conf / "insight.yml").write_text("reorder: {population: all}\n", "utf-8")
     if made:
         return Chain(Path(made), conf, spark)
-    make_exports(folder, plain=True)
+    make_exports(folder, None, None, plain=True)
     chain = Chain(folder, conf, spark)
     with settings(spark, MUCH):
         chain.run(to_step="insight")
@@ -231,11 +230,11 @@ def test_segments_by_recency_and_frequency_and_who_moves(
     wanted = TRUTH["rfm"]
     rules = load_segments(plain.config)
     whole, quarter = by_household
-    members = {
-        name: plain.store.keep(segments.to_members(fields, rules.only(name)))
-        for name, fields in (("rf", whole), ("rf_quarter", quarter))
-    }
-    con.register("rf", members["rf"].where(F.col("as_of") == AS_OF).toArrow())
+    [rf] = [one for one in rules.definitions if one.rule_set == "rf"]
+    [rf_quarter] = [one for one in rules.definitions if one.rule_set == "rf_quarter"]
+    members = plain.store.keep(segments.to_memberships(whole, [rf]))
+    of_quarter = plain.store.keep(segments.to_memberships(quarter, [rf_quarter]))
+    con.register("rf", members.where(F.col("as_of") == AS_OF).toArrow())
     named = rows(
         con,
         """
@@ -243,7 +242,7 @@ def test_segments_by_recency_and_frequency_and_who_moves(
     )
     assert {name: count for name, count, _ in named} == wanted["named_counts"]
     assert {name: cents for name, _, cents in named} == wanted["named_revenue_cents"]
-    moves = segments.to_moves(members["rf_quarter"], whole, rules.only("rf_quarter"), [date(2017, 10, 1), AS_OF])
+    moves = segments.to_moves(of_quarter, whole, [rf_quarter], [date(2017, 10, 1), AS_OF])
     found = {(row["from_segment"], row["to_segment"]): row["customers"] for row in moves.collect()}
     cells = {(cell["frm"], cell["to"]): cell["n"] for cell in wanted["transitions"]["cells"]}
     assert {pair: count for pair, count in found.items() if count} == {pair: count for pair, count in cells.items() if count}

@@ -5,16 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.config import Config
 from tillhouse.frames import union
-from tillhouse.insight import affinity, buyers, cohorts, conversion, customers, days, repurchase, retention, rules
+from tillhouse.insight import (
+    affinity,
+    backtest,
+    buyers,
+    cohorts,
+    conversion,
+    customers,
+    days,
+    reorder,
+    repurchase,
+    retention,
+    returns,
+    rules,
+    score_rules,
+    segment_history,
+    segment_rules,
+    segments,
+)
 from tillhouse.insight import score as scores
-from tillhouse.insight import score_rules, segment_history, segment_rules, segments
 from tillhouse.insight.customers import Sources
 from tillhouse.insight.days import Days
 from tillhouse.insight.rules import InsightRules
@@ -23,7 +41,8 @@ from tillhouse.insight.segment_rules import Definition, SegmentRules
 from tillhouse.quality import expectations
 from tillhouse.quality.expectations import Identity
 from tillhouse.store import Since, Store
-from tillhouse.tables import gold, vault
+from tillhouse.tables import Table, gold, vault
+from tillhouse.tables.gold_customers import FIELDS
 
 SERVICE_LEVEL = "service_level"  # the rule set that tells it
 RULES_VERSION = 1  # grows with each change of a rule in this room
@@ -43,22 +62,25 @@ class Rules:
     insight: InsightRules
     segments: SegmentRules
     score: ScoreRules | None
+    conf_dir: Path
+    week_score_above: Decimal
 
     @classmethod
-    def of(cls, config: Config) -> Rules:
-        """As conf says.
+    def of(cls, config: Config, week_score_above: Decimal) -> Rules:
+        """As conf says. ``week_score_above``: from which deviation score on a branch's week is conspicuous.
 
         Raises:
             ConfigError: a file is wrong.
         """
-        return cls(rules.load(config), segment_rules.load(config), score_rules.load(config))
+        return cls(rules.load(config), segment_rules.load(config), score_rules.load(config), config.conf_dir, week_score_above)
 
     @property
     def parts(self) -> Mapping[str, object]:
         """What decides, by its file; what a segment means to people decides nothing."""
         return {
-            "rules": RULES_VERSION, rules.FILE: self.insight, segment_rules.FILE: self.segments.definitions(),
+            "rules": RULES_VERSION, rules.FILE: self.insight, segment_rules.FILE: self.segments.definitions,
             score_rules.FILE: self.score,
+            "week_score_above": str(self.week_score_above),
         }  # fmt: skip
 
 
@@ -71,14 +93,16 @@ class Measured:
     memberships: DataFrame
 
 
-def run(store: Store, config: Config, told: Rules, as_of: date | None, since: Since | None) -> dict[str, int]:
+def run(store: Store, told: Rules, as_of: date | None, since: Since | None) -> dict[str, int]:
     """Measure customers as of the days on which something may be told otherwise than before, and publish what follows from it.
 
     Raises:
         ConfigError: a condition of conf cannot be asked.
         QualityError: figures do not add up; nothing is published then.
     """
-    segment_rules.check(store.spark, told.segments, config.conf_dir / segment_rules.FILE)
+    segment_rules.check(store.spark, told.segments, told.conf_dir / segment_rules.FILE)
+    if told.score is not None:
+        score_rules.check(told.score, store.spark, told.conf_dir / score_rules.FILE)
     if since is not None and _objects_otherwise(store, since):
         since = None
     found = days.of(store, told.insight, as_of, since)
@@ -86,7 +110,7 @@ def run(store: Store, config: Config, told: Rules, as_of: date | None, since: Si
         return {}
     store.expect(store.read(gold.FCT_SALE_LINE).count())
     sources = sources_of(store)
-    definitions = told.segments.definitions()
+    definitions = told.segments.definitions
     windows = {
         window: measure(store, sources, found.periods(store, window), told, segment_rules.of_window(definitions, window))
         for window in {None, *segment_rules.windows_of(definitions)}
@@ -95,9 +119,7 @@ def run(store: Store, config: Config, told: Rules, as_of: date | None, since: Si
     memberships = store.keep(union([one.memberships for one in windows.values()]))
     published = {
         gold.SEGMENT_MEMBER: segments.to_members(memberships),
-        gold.SEGMENT_SIZE: union(
-            [segments.to_sizes(one.memberships, one.fields) for one in windows.values()]
-        ),
+        gold.SEGMENT_SIZE: union([segments.to_sizes(one.memberships, one.fields) for one in windows.values()]),
         **_scored(store, told, whole.fields),
     }
     published[gold.CUSTOMER_STATE] = to_states(whole.fields, memberships, published.get(gold.QUALITY_SCORE))
@@ -108,7 +130,7 @@ def run(store: Store, config: Config, told: Rules, as_of: date | None, since: Si
         if table in published:
             _replace(store, table, published[table], found.condition("as_of"))
     _publish_moves(store, found, definitions)
-    for table, rows in _of_present(store, found, told.insight).items():
+    for table, rows in {**_of_present(store, found, told.insight), **_flags(store, found, told)}.items():
         store.overwrite(table, rows)
     return {"days_measured": len(found.anew), "customers": count}
 
@@ -117,9 +139,7 @@ def _objects_otherwise(store: Store, since: Since) -> bool:
     """Whether others object to being scored than before; that holds for every day."""
     if not store.has_news(vault.CONSENT, since):
         return False
-    now, before = (
-        scores.to_objections(rows) for rows in (store.read(vault.CONSENT), store.read_before(vault.CONSENT, since))
-    )
+    now, before = (scores.to_objections(rows) for rows in (store.read(vault.CONSENT), store.read_before(vault.CONSENT, since)))
     return not now.exceptAll(before).union(before.exceptAll(now)).isEmpty()
 
 
@@ -138,20 +158,27 @@ def sources_of(store: Store) -> Sources:
     )
 
 
-def measure(
-    store: Store, sources: Sources, periods: DataFrame, told: Rules, definitions: Sequence[Definition]
-) -> Measured:
+def measure(store: Store, sources: Sources, periods: DataFrame, told: Rules, definitions: Sequence[Definition]) -> Measured:
     """What is known of customers in these periods, and their segments by definitions of that window."""
     categories = store.keep(customers.to_categories(sources, periods))
     fields = store.keep(customers.to_fields(sources, periods, categories, told.insight))
     return Measured(fields, categories, segments.to_memberships(fields, definitions, categories))
 
 
+def categories_of(store: Store, as_of: date, months: int | None = None) -> DataFrame:
+    """What customers bought by product group as of any day, of the whole life or of some months before it."""
+    return customers.to_categories(sources_of(store), Days((as_of,), (as_of,)).periods(store, months))
+
+
+def fields_of(store: Store, told: InsightRules, as_of: date, months: int | None = None) -> DataFrame:
+    """What is known of customers as of any day, of the whole life or of some months before it."""
+    periods = Days((as_of,), (as_of,)).periods(store, months)
+    return customers.to_fields(sources_of(store), periods, categories_of(store, as_of, months), told)
+
+
 def to_states(fields: DataFrame, memberships: DataFrame, scored: DataFrame | None) -> DataFrame:
     """gold.customer_state: the fields with what rules say of each customer."""
-    level = memberships.where(F.col("rule_set") == SERVICE_LEVEL).select(
-        *customers.KEY, F.col("segment").alias("service_level")
-    )
+    level = memberships.where(F.col("rule_set") == SERVICE_LEVEL).select(*customers.KEY, F.col("segment").alias("service_level"))
     states = fields.join(level, on=customers.KEY, how="left")
     if scored is not None:
         told = scored.select(*customers.KEY, F.col("score").alias("quality_score"), F.col("colour").alias("quality_colour"))
@@ -159,7 +186,7 @@ def to_states(fields: DataFrame, memberships: DataFrame, scored: DataFrame | Non
     return gold.CUSTOMER_STATE.conform(gold.CUSTOMER_STATE.filled(states))
 
 
-def _scored(store: Store, told: Rules, fields: DataFrame) -> Mapping[gold.Table, DataFrame]:
+def _scored(store: Store, told: Rules, fields: DataFrame) -> Mapping[Table, DataFrame]:
     if told.score is None:
         return {
             table: store.spark.createDataFrame([], table.struct)
@@ -171,7 +198,7 @@ def _scored(store: Store, told: Rules, fields: DataFrame) -> Mapping[gold.Table,
     return {gold.QUALITY_SCORE: scored, gold.QUALITY_GROUP: scores.to_groups(scored, told.score)}
 
 
-def _replace(store: Store, table: gold.Table, rows: DataFrame, condition: str) -> None:
+def _replace(store: Store, table: Table, rows: DataFrame, condition: str) -> None:
     store.overwrite(table, rows, None if condition == "true" else condition)
 
 
@@ -193,15 +220,15 @@ def _publish_moves(store: Store, found: Days, definitions: Sequence[Definition])
     _replace(store, gold.SEGMENT_EFFECT, effects, condition)
 
 
-def _keep_changes(
-    store: Store, found: Days, told: Rules, sources: Sources, definitions: Sequence[Definition]
-) -> None:
+def _keep_changes(store: Store, found: Days, told: Rules, sources: Sources, definitions: Sequence[Definition]) -> None:
     """Another definition of a rule set is kept as a change: the same customers of the same day by the old and the new one."""
     kept = [segment_history.Kept(*row) for row in store.read(gold.SEGMENT_DEFINITION).collect()]
     history = segment_history.to_history(kept, definitions, found.as_of)
     if sorted(kept) == sorted(history):
         return
-    changed = segment_history.changed(kept, definitions, store.spark.createDataFrame([], f"{segment_rules.COLUMNS}, {segment_rules.OF_CATEGORY}"))
+    changed = segment_history.changed(
+        kept, definitions, store.spark.createDataFrame([], f"{FIELDS}, {segment_rules.OF_CATEGORY}")
+    )
     if changed:
         present = Days((found.as_of,), (found.as_of,))
         sides: list[list[DataFrame]] = [[], []]
@@ -217,7 +244,7 @@ def _keep_changes(
     store.overwrite(gold.SEGMENT_DEFINITION, rows)
 
 
-def _of_present(store: Store, found: Days, told: InsightRules) -> dict[gold.Table, DataFrame]:
+def _of_present(store: Store, found: Days, told: InsightRules) -> dict[Table, DataFrame]:
     """Figures as of the present alone; those of another day are asked of the same functions."""
     as_of, sources = found.as_of, sources_of(store)
     members = store.read(gold.SEGMENT_MEMBER)
@@ -225,15 +252,11 @@ def _of_present(store: Store, found: Days, told: InsightRules) -> dict[gold.Tabl
     bought_on = store.keep(buyers.to_purchase_days(visits))
     first = buyers.to_first_products(visits, sources.lines, sources.products)
     of_now = members.where(F.col("as_of") == as_of)
-    known = store.keep(
-        buyers.to_buyers(visits, bought_on, first, sources.branches, sources.customers, segments=of_now)
-    )
+    known = store.keep(buyers.to_buyers(visits, bought_on, first, sources.branches, sources.customers, segments=of_now))
     return {
         gold.KPI_REPURCHASE: repurchase.to_kpi_repurchase(bought_on, known, as_of=as_of, windows=told.repurchase_windows),
         gold.KPI_COHORT: cohorts.to_kpi_cohort(visits, known, as_of=as_of),
-        gold.KPI_RETENTION: retention.to_kpi_retention(
-            visits, known, sources.branches, members, as_of=as_of, every=told.every
-        ),
+        gold.KPI_RETENTION: retention.to_kpi_retention(visits, known, sources.branches, members, as_of=as_of, every=told.every),
         gold.KPI_CONVERSION: conversion.to_kpi_conversion(sources.contacts, visits, as_of=as_of),
         gold.PRODUCT_AFFINITY: affinity.to_product_affinity(
             sources.receipts, sources.lines, sources.products, told.affinity, as_of=as_of
@@ -241,7 +264,28 @@ def _of_present(store: Store, found: Days, told: InsightRules) -> dict[gold.Tabl
     }
 
 
-def _check(store: Store, found: Days, published: Mapping[gold.Table, DataFrame]) -> int:
+def _flags(store: Store, found: Days, told: Rules) -> dict[Table, DataFrame]:
+    """What is conspicuous as of the present, and how often such flags were right before."""
+    as_of, sources, limits = found.as_of, sources_of(store), told.insight.reorder
+    cells = store.keep(returns.to_return_cells(sources.lines, sources.returns, sources.products, as_of=as_of))
+    rates = store.keep(returns.to_kpi_return(cells, told.insight.returns))
+    states = store.read(gold.CUSTOMER_STATE)
+    purchases = store.keep(
+        reorder.to_purchase_days(sources.receipts, sources.lines, sources.products, by_product_line=limits.by_product_line)
+    )
+    rhythms = store.keep(reorder.to_reorder_state(states, purchases, limits))
+    stayed = backtest.to_judged_customers(rhythms, purchases, limits, as_of=as_of)
+    weeks = store.read(gold.KPI_BRANCH_WEEK)
+    return {
+        gold.KPI_RETURN: rates,
+        gold.REORDER_SIGNAL: reorder.to_reorder_signals(rhythms.where(F.col("as_of") == as_of), limits),
+        gold.FLAG_BACKTEST: backtest.to_flag_backtest(
+            weeks, rates, stayed, limits, as_of=as_of, every=told.insight.every, score_above=told.week_score_above
+        ),
+    }
+
+
+def _check(store: Store, found: Days, published: Mapping[Table, DataFrame]) -> int:
     """What is known of customers adds up to the receipts; returns how many customers are known as of the present."""
     now = F.col("as_of") == found.as_of
     states = published[gold.CUSTOMER_STATE].where(now)
@@ -253,7 +297,9 @@ def _check(store: Store, found: Days, published: Mapping[gold.Table, DataFrame])
         "receipts": identified.agg(F.lit(0).cast("bigint"), F.count_distinct("customer_id"), F.count("*")),
     }
     if gold.QUALITY_SCORE in published:
-        points = F.aggregate(F.map_values("points"), F.lit(0).cast("DECIMAL(18,2)"), lambda sum_, part: (sum_ + part).cast("DECIMAL(18,2)"))
+        points = F.aggregate(
+            F.map_values("points"), F.lit(0).cast("DECIMAL(18,2)"), lambda sum_, part: (sum_ + part).cast("DECIMAL(18,2)")
+        )
         scored = published[gold.QUALITY_SCORE].where(now)
         sides["score"] = scored.agg(F.count("*"), (F.sum("score") * 100).cast("bigint"), (F.sum(points) * 100).cast("bigint"))
     told = [rows.toDF("rows", "first", "second").withColumn("side", F.lit(side)) for side, rows in sides.items()]
@@ -265,7 +311,11 @@ def _check(store: Store, found: Days, published: Mapping[gold.Table, DataFrame])
     ]
     if "score" in sums:
         identities.append(
-            Identity("quality_score: points of the criteria are the score, in hundredths", sums["score"]["first"], sums["score"]["second"])
+            Identity(
+                "quality_score: points of the criteria are the score, in hundredths",
+                sums["score"]["first"],
+                sums["score"]["second"],
+            )
         )
     expectations.expect("insight", [*expectations.keys_of(published), *identities])
     return int(state["rows"])

@@ -222,6 +222,26 @@ def kpi(run: Run, since: Since | None) -> list[Measured]:
     ]
 
 
+def insight(run: Run, since: Since | None) -> list[Measured]:  # noqa: ARG001 - all of the present
+    """Purchases of customers = those of identified receipts; scores = the sum of their points; all as of the present."""
+    states = run.store.read(gold.CUSTOMER_STATE)
+    now = F.broadcast(states.agg(F.max("as_of").alias("as_of")))
+    states, scores = (rows.join(now, on="as_of", how="left_semi") for rows in (states, run.store.read(gold.QUALITY_SCORE)))
+    identified = run.store.read(gold.FCT_RECEIPT).where("customer_id IS NOT NULL AND is_basket")
+    points = F.aggregate("_points", F.lit(0).cast(_SUM), lambda total, part: (total + part).cast(_SUM))
+    of_scores = scores.withColumn("_points", F.map_values("points"))
+    bought, known, parts, whole = _sums(
+        (identified, F.count("*"), F.lit(0)),
+        (states, F.sum("purchase_count"), F.lit(0)),
+        (of_scores, F.count("*"), F.sum(points)),
+        (of_scores, F.count("*"), F.sum("score")),
+    )
+    return [
+        Measured(None, "purchases: receipts = customers", bought[0], known[0]),
+        Measured(None, "points: criteria = score", parts[1], whole[1]),
+    ]
+
+
 def _days(run: Run, table: Table, since: Since | None) -> list[date] | None:
     """The trading days of the rows of a table that were written or removed since then; None for all."""
     if since is None or since.changed_parts or since.again:
