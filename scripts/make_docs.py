@@ -25,6 +25,9 @@ from pydantic import BaseModel
 
 from tillhouse.config import LakeFile
 from tillhouse.gold.calendar import Calendar, RegionHolidays
+from tillhouse.insight.rules import Affinity, InsightRules, Reorder, ReturnHotspots
+from tillhouse.insight.score_rules import Band, Cap, Colour, Criterion, Linear, ScoreRules
+from tillhouse.insight.segment_rules import RuleSet, Segment, SegmentRules, Threshold
 from tillhouse.kpi import metrics
 from tillhouse.kpi.rules import KpiRules, WeekAnomaly
 from tillhouse.products.returns import ReturnRules
@@ -54,7 +57,7 @@ from tillhouse.sources.model import (
     Xml,
 )
 from tillhouse.sources.policy import ControlFile, DelayLimits, Quality, ShareLimits, Trailer
-from tillhouse.tables import Table
+from tillhouse.tables import Table, gold
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 __all__ = ["TableColumn", "to_columns"]
@@ -348,6 +351,75 @@ found = ask(store, measures, by, where)
 ASK_COMMAND = "tillhouse kpi revenue,return_rate --by category_l1,week --where 'weekday = 6' --bare"
 
 
+# What a manager reads first; the formulas are those of the contracts' comments, which begin with the number.
+OF_CUSTOMERS: dict[str, tuple[str, str]] = {
+    "8": ("Purchase frequency", "How often a customer buys. Two purchases on one day are two purchases and one purchase date."),
+    "9": ("Inactivity", "Days since the last purchase. Who only brings something back has not bought, and stays inactive."),
+    "10": (
+        "Revenue of a customer",
+        "What is left of all receipts of the customer when returns are subtracted. It may be 0 or less. Anonymous receipts, and "
+        "those that point to two customers, belong to nobody.",
+    ),
+    "11": (
+        "Repurchase rate",
+        "The share of customers who came back. Within 30 days only those count who had 30 days: who bought for the first time "
+        "last week is not yet asked. The rate belongs to the branch, category or customer group of the first purchase.",
+    ),
+    "12": (
+        "Time to next purchase",
+        "Days between two purchase dates. A customer who has not come back yet has an open gap, which is counted and has no days: "
+        "leaving it out makes a business look faster than it is.",
+    ),
+    "13": (
+        "Cohorts",
+        "All customers whose first purchase was in one month, and how many of them buy in each month after it. Months to come are "
+        "empty, never 0. A month that is not over is marked.",
+    ),
+    "14": (
+        "RFM",
+        "Recency, frequency and monetary value in fifths of all customers, 5 is best. Each fifth has as many customers.",
+    ),
+    "15": ("Segments", "Groups of customers by rules that everybody can read, see [segments](segments.md)."),
+    "16": (
+        "Moves between segments",
+        "How many of those who were regulars three months ago are now at risk. Nobody gets lost: the rows add up to the segment "
+        "of before, `none` holds those who had not bought yet.",
+    ),
+    "16b": ("Retention and churn", "Of those who bought in one period, the share that bought in the next one, and the rest."),
+    "16c": (
+        "Conversion",
+        "Days from the first contact of a campaign, or of a lead, to the purchase. Those still open are counted.",
+    ),
+    "18": (
+        "Affinity",
+        "What is bought together. Lift 2 means: twice as often as chance. Support is the share of baskets with both.",
+    ),
+    "19": ("Return rate", "Returned money per money sold, and the same in pieces or lines; see [flags](flags.md) for hotspots."),
+    "21": ("Reorder signals", "Customers who are late by their own rhythm, see [flags](flags.md)."),
+    "25": ("Quality score", "Points for all that a customer does and leaves undone, see [the score](score.md)."),
+}
+
+
+def kpis_of_customers() -> list[str]:
+    """A section per KPI of customers: what it tells, and the columns that hold it with their formulas."""
+    told: dict[str, list[tuple[str, str, str]]] = {}
+    for table in gold.INSIGHT_TABLES:
+        for column in to_columns(table):
+            found = re.match(r"KPI (\d+[a-c]?): (.*)", column.comment)
+            if found:
+                told.setdefault(found[1], []).append((f"`{table.full_name}`", f"`{column.name}`", found[2]))
+    expect_all("OF_CUSTOMERS", OF_CUSTOMERS, {*told, "14", "15"} - set(OF_BRANCHES))
+    parts = []
+    for number, (title, meaning) in OF_CUSTOMERS.items():
+        parts += [f"### {title}", f"No. {number}. {meaning}"]
+        if number in told:
+            parts.append(_table(("table", "column", "formula"), told[number]))
+    return parts
+
+
+OF_BRANCHES = {"2", "3", "5", "17", "20", "22"}  # told above by the measures, or not computed yet
+
+
 def kpis_page() -> str:
     holds = {"both": "receipts, lines", "receipts": "receipts", "lines": "lines"}
     measures = [(f"`{m.name}`", m.number, m.unit, m.meaning, holds[m.holds_on], f"`{m.expr}`") for m in metrics.ALL_MEASURES]
@@ -390,6 +462,11 @@ def kpis_page() -> str:
             "whole lake. Files that are held are not in any figure; `tillhouse status` names them.",
             "## Weeks",
             KPI_WEEKS,
+            "## Customers",
+            "Figures about customers are measured at the beginning of each quarter (or month: `every` in `conf/insight.yml`) and "
+            "now; `as_of` is the first day that no longer counts. [Figures about customers](customers.md) shows them by "
+            "example.",
+            *kpis_of_customers(),
             "## The rows behind them",
             *sources,
         ]
@@ -671,6 +748,29 @@ CONF_MODELS: dict[str, tuple[type[BaseModel], str]] = {
         "How `gold.kpi_branch_week` judges and compares weeks. The file may be missing: then the defaults count.",
     ),
     "week_anomaly": (WeekAnomaly, "Below `week_anomaly` in kpis.yml. [KPIs](kpis.md) has the definition."),
+    "insight.yml": (
+        InsightRules,
+        "How customers are measured, and when something is conspicuous. The file may be missing: the defaults count then.",
+    ),
+    "affinity": (Affinity, "Below `affinity` in insight.yml."),
+    "returns": (ReturnHotspots, "Below `returns` in insight.yml. [Flags](flags.md) tells what is computed."),
+    "reorder": (Reorder, "Below `reorder` in insight.yml."),
+    "segments.yml": (
+        SegmentRules,
+        "Who is in which segment. Without the file there are no segments. [Segments](segments.md) shows how to write them.",
+    ),
+    "A threshold": (Threshold, "Below `thresholds` in segments.yml; conditions use it by its name."),
+    "A rule set": (RuleSet, "Below `rule_sets` in segments.yml."),
+    "A segment": (Segment, "Below `segments` of a rule set."),
+    "score.yml": (
+        ScoreRules,
+        "Points of customers. Without the file nobody is scored. [The score](score.md) shows how to adapt it.",
+    ),
+    "A criterion": (Criterion, "Below `criteria` in score.yml: one of `bands`, `flag` and `linear`."),
+    "A band": (Band, "Below `bands` of a criterion."),
+    "Linear points": (Linear, "Below `linear` of a criterion."),
+    "A cap": (Cap, "Below `cap` of a criterion."),
+    "A colour": (Colour, "Below `colours` in score.yml."),
     "returns.yml": (
         ReturnRules,
         "How returns find their purchase, and what the tills' reasons mean. The file may be missing: the defaults count then, "
@@ -700,6 +800,17 @@ SCALARS = {
     timedelta: "`3 days`, `12 hours`",
 }
 SEE: dict[type[BaseModel], str] = {
+    Affinity: "affinity",
+    ReturnHotspots: "returns",
+    Reorder: "reorder",
+    Threshold: "a-threshold",
+    RuleSet: "a-rule-set",
+    Segment: "a-segment",
+    Criterion: "a-criterion",
+    Band: "a-band",
+    Linear: "linear-points",
+    Cap: "a-cap",
+    Colour: "a-colour",
     Column: "a-column",
     Csv: "csv",
     Jsonl: "jsonl",
@@ -1000,6 +1111,84 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
         "score_above": "A week is flagged where the deviation score, up or down, is above this (rule `score`).",
         "change_above": "A week is flagged where the change, up or down, is above this share: `0.3` is 30 % (rule `change`).",
     },
+    InsightRules: {
+        "every": "Customers are measured at the beginning of each such period, and now; segments move from one to the next.",
+        "rfm_ties": "`order`: fifths of the same size, ties by first purchase date, then smallest receipt_key; `equal`: equal "
+        "values have equal scores, the lowest of their fifths.",
+        "online_channels": "Order channels, in small letters, that are no visit to a store. What is shipped is online as well.",
+        "repurchase_windows": "Days within which a further purchase counts, in rows of their own in `gold.kpi_repurchase`.",
+        "affinity": "Which pairs of products are told.",
+        "returns": "When returns are conspicuous.",
+        "reorder": "Whose silence is conspicuous, and when.",
+    },
+    Affinity: {
+        "window_days": "Purchases of so many days before as_of are looked at.",
+        "minimum_baskets": "A product counts from so many purchases on.",
+        "minimum_pairs": "A pair is told from so many common purchases on.",
+        "level": "What makes a pair: products, or product groups of a level.",
+    },
+    ReturnHotspots: {
+        "false_discovery_rate": "At most this share of a week's flags is to be expected to be chance.",
+        "minimum_returned_lines": "Fewer returned lines are never flagged.",
+        "minimum_sold_lines": "Where fewer lines were sold, nothing is judged.",
+        "trend_weeks": "Weeks that a trend is judged over.",
+    },
+    Reorder: {
+        "population": "Kind of customers that are watched.",
+        "minimum_gaps": "Gaps between purchase dates that must be known before silence is judged.",
+        "news_days": "For how many days a signal about the last purchase is told.",
+        "spreads": "How many spreads (1.4826 MAD) beyond the median gap silence begins.",
+        "horizon_days": "A flag was right if nothing was bought for so many days after it (`gold.flag_backtest`).",
+        "quantity_drop": "A last purchase below this share of the usual quantity is told.",
+        "by_product_line": "Also watch each product line of a customer.",
+    },
+    SegmentRules: {
+        "thresholds": "Numbers that conditions name.",
+        "rule_sets": "Segments that are told together.",
+    },
+    Threshold: {
+        "default": "The number where nothing else is said.",
+        "branches": "Another number for customers of a home branch.",
+        "regions": "Another number for customers of a home region.",
+        "customer_types": "Another number for B2C or B2B.",
+    },
+    RuleSet: {
+        "name": "How reports and commands call it. `service_level` is shown on the customer.",
+        "kind": "`exclusive`: the first segment that fits; `overlapping`: all that fit.",
+        "window_months": "Only the last months before as_of count; the whole life if nothing is said.",
+        "for_each": "Ask the conditions for each product group that a customer has bought.",
+        "segments": "The segments, in order.",
+        "other": "Name of the segment of all others (`other`); of exclusive rule sets.",
+        "other_meaning": "What it means to people.",
+    },
+    Segment: {
+        "name": "How reports call it.",
+        "meaning": "What it means to people.",
+        "when": "Condition over columns of `gold.customer_state` and thresholds.",
+    },
+    ScoreRules: {
+        "criteria": "What gives points, and what costs them.",
+        "group_spacing": "How many points a group spans.",
+        "colours": "Colours of scores, from the lowest on.",
+        "population": "Condition over `gold.customer_state`: who gets a score.",
+        "minimum": "No score is lower.",
+        "maximum": "No score is higher.",
+    },
+    Criterion: {
+        "name": "How it is called in `points`.",
+        "meaning": "What it means to people.",
+        "value": "Number, or condition, over columns of `gold.customer_state`.",
+        "bands": "Points by the band that the value lies in.",
+        "below": "Points below the first band (0).",
+        "flag": "Points where the condition is true.",
+        "linear": "Points for each unit.",
+        "cap": "Least and most points of `linear`.",
+        "missing": "Points where the value is not known.",
+    },
+    Band: {"from": "Least value.", "points": "Points."},
+    Linear: {"per": "Size of a unit.", "points": "Points for each unit.", "offset": "Value that gives 0 points."},
+    Cap: {"minimum": "Fewer points count as that.", "maximum": "More points count as that."},
+    Colour: {"from": "Least score.", "colour": "Name.", "hex": "The same for a screen, `#RRGGBB`."},
     ExceptionsFile: {
         "responsible": "Duties by their weight: `owner`, `due` and `escalate` each come from the first duty that matches an "
         "exception and says it. Where none does, `owner` and `due_days` of the exception's source count, and without a "

@@ -49,7 +49,7 @@ class InsightRules(StrictModel):
 
     every: Literal["month", "quarter"] = "quarter"
     rfm_ties: Literal["order", "equal"] = "order"
-    online_channels: tuple[str, ...] = ("online", "web", "app", "shop", "ecommerce", "phone")
+    online_channels: tuple[str, ...] = ("online", "web", "app", "shop", "ecommerce")
     repurchase_windows: tuple[int, ...] = (30, 90, 365)
     affinity: Affinity = Affinity()
     returns: ReturnHotspots = ReturnHotspots()

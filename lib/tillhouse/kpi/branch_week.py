@@ -23,7 +23,7 @@ GRAIN = ("branch_id", "week", "currency")
 SERIES = ("branch_id", "currency")
 MEASURED = (
     "branch_id", "iso_year", "iso_week", "currency", "starts_on", *MEASURES, "excluded_amount", "open_exceptions",
-    "days_delivered", "is_full_week",
+    "days_delivered", "is_full_week", "repurchase_rate",
 )  # fmt: skip
 _EXACT = "DECIMAL(36,20)"
 _RATIO = "DECIMAL(28,12)"
@@ -39,11 +39,12 @@ def days_of(weeks: Sequence[date]) -> list[date]:
     return [week + timedelta(days=number) for week in weeks for number in range(7)]
 
 
-def to_measured_weeks(measured: DataFrame, days: DataFrame, rules: KpiRules) -> DataFrame:
+def to_measured_weeks(measured: DataFrame, days: DataFrame, rules: KpiRules, repurchases: DataFrame | None = None) -> DataFrame:
     """One row per branch, ISO week and currency with its measures, and whether the week is full (columns MEASURED).
 
     A week is full where on each of its days but the chain's closed weekdays some branch of the chain has sold, no delivery of the
-    branch is missing, and the branch has sold in it. ``measured``: MEASURES by GRAIN; ``days``: kpi_branch_day, whole weeks.
+    branch is missing, and the branch has sold in it. ``measured``: MEASURES by GRAIN; ``days``: kpi_branch_day, whole weeks;
+    ``repurchases``: see ``to_week_repurchase``, of the same weeks.
     """
     is_open = ~(F.weekday("business_date").isin([WEEKDAYS.index(name) for name in rules.closed_weekdays]))
     has_traded = F.max(F.col("revenue").isNotNull()).over(Window.partitionBy("business_date"))
@@ -75,6 +76,10 @@ def to_measured_weeks(measured: DataFrame, days: DataFrame, rules: KpiRules) -> 
             "is_full_week": F.coalesce(is_full, F.lit(False)),
         }
     )
+    if repurchases is None:
+        rows = rows.withColumn("repurchase_rate", F.lit(None))
+    else:
+        rows = rows.join(repurchases, on=["branch_id", "currency", "starts_on"], how="left")
     return rows.select(*(F.col(name).cast(KPI_BRANCH_WEEK.field(name).dataType).alias(name) for name in MEASURED))
 
 
@@ -99,7 +104,7 @@ def to_kpi_branch_week(
         planned = rows.withColumn("plan_amount", nothing)
     else:
         planned = rows.join(to_planned_weeks(plans, now), on=["branch_id", "starts_on", "currency"], how="left")
-    return KPI_BRANCH_WEEK.conform(planned.withColumn("repurchase_rate", F.lit(None).cast(_RATIO)))
+    return KPI_BRANCH_WEEK.conform(planned)
 
 
 def with_change(weeks: DataFrame) -> DataFrame:

@@ -14,6 +14,7 @@ from tillhouse.frames import union
 from tillhouse.kpi import branch_day, branch_week
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.kpi.rules import KpiRules
+from tillhouse.kpi.week_repurchase import to_week_repurchase
 from tillhouse.quality import expectations
 from tillhouse.quality.expectations import Identity
 from tillhouse.store import Since, Store, on_days
@@ -46,7 +47,8 @@ def run(store: Store, rules: KpiRules, delivered: AbstractSet[str], since: Since
         in_weeks = on_days(whole, KPI_BRANCH_DAY)
         days_of_weeks = days.unionByName(store.read(KPI_BRANCH_DAY).where(on_days({*whole} - {*dates}, KPI_BRANCH_DAY)))
     measured = ask(store, branch_day.MEASURES, branch_week.GRAIN, in_weeks)
-    weeks = store.keep(branch_week.to_measured_weeks(measured, days_of_weeks, rules))
+    bought_again = to_week_repurchase(store.read(gold.FCT_RECEIPT), dates)
+    weeks = store.keep(branch_week.to_measured_weeks(measured, days_of_weeks, rules, bought_again))
     receipts = store.read(gold.FCT_RECEIPT).where("true" if dates is None else on_days(dates, gold.FCT_RECEIPT))
     count, revenue = _check(receipts, days, days_of_weeks, weeks)
     every_week = weeks

@@ -270,7 +270,7 @@ KPI_BRANCH_WEEK = Table(
         last_year_revenue DECIMAL(18,2) COMMENT 'revenue of that week',
         last_year_change DECIMAL(28,12) COMMENT 'revenue / last_year_revenue - 1; both with as many days delivered',
         plan_amount DECIMAL(18,2) COMMENT 'planned revenue of the days of the week, where a plan is delivered',
-        repurchase_rate DECIMAL(28,12) COMMENT 'KPI 11; NULL, not computed by week yet'
+        repurchase_rate DECIMAL(28,12) COMMENT 'KPI 11: customers with two purchases here in the week / with one at least'
     """,
     key=("branch_id", "iso_year", "iso_week", "currency"),
     sort_by=("branch_id", "starts_on"),
