@@ -405,7 +405,7 @@ def kpis_of_customers() -> list[str]:
     told: dict[str, list[tuple[str, str, str]]] = {}
     for table in gold.INSIGHT_TABLES:
         for column in to_columns(table):
-            found = re.match(r"KPI (\d+[a-c]?): (.*)", column.comment)
+            found = re.match(r"KPI (\d+[a-c]?): (.*)", column.comment or "")
             if found:
                 told.setdefault(found[1], []).append((f"`{table.full_name}`", f"`{column.name}`", found[2]))
     expect_all("OF_CUSTOMERS", OF_CUSTOMERS, {*told, "14", "15"} - set(OF_BRANCHES))

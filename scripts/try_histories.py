@@ -333,7 +333,7 @@ def make_gold(spark: SparkSession, config: Config) -> None:
     """The steps after silver, and what follows of them."""
     started_at = utc_now()
     run = Run(Store(spark, config.lake, config.vault), config, new_run_id(started_at), started_at)
-    pipeline.run(run, pipeline.select(from_step="gold"))
+    pipeline.run(run, pipeline.select(from_step="gold", to_step="kpi"))
     pipeline.check_audit(run)
 
 

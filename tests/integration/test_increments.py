@@ -109,7 +109,8 @@ def commits_of_a_run(chain: Chain, kill_before: str | None = None, again: str | 
             raise Killed(table)
 
     store.before_commit = note
-    pipeline.run(Run(store, chain.config, new_run_id(started_at), started_at, again=again))
+    run = Run(store, chain.config, new_run_id(started_at), started_at, again=again)
+    pipeline.run(run, pipeline.select(to_step="kpi"))
     return commits
 
 

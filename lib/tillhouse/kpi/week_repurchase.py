@@ -9,6 +9,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.kpi.branch_week import days_of, weeks_of
+from tillhouse.store import on_days
+from tillhouse.tables.gold import FCT_RECEIPT
 
 
 def to_week_repurchase(receipts: DataFrame, dates: Sequence[date] | None) -> DataFrame:
@@ -19,7 +21,7 @@ def to_week_repurchase(receipts: DataFrame, dates: Sequence[date] | None) -> Dat
     """
     bought = receipts.where("is_basket AND customer_status = 'identified' AND customer_id IS NOT NULL")
     if dates is not None:
-        bought = bought.where(F.col("business_date").isin(days_of(weeks_of(dates))))
+        bought = bought.where(on_days(days_of(weeks_of(dates)), FCT_RECEIPT))
     monday = F.date_sub("business_date", F.weekday("business_date")).alias("starts_on")
     counted = bought.groupBy("branch_id", "currency", monday, "customer_id").agg(F.count("*").alias("_purchases"))
     repeat, buyers = F.count_if(F.col("_purchases") > 1).cast("DECIMAL(24,3)"), F.count("*")
