@@ -58,14 +58,15 @@ def show(store: Store, rules: ScoreRules, customer: str, as_of: date | None) -> 
     """
     scores = of_day(store, QUALITY_SCORE, as_of)
     remedy = "`tillhouse score list` shows who has a score; who objects to it, or is not of the population, has none"
-    row = only_one(scores.where(starts_with("customer_id", [customer])).limit(6).collect(), "customer_id", customer, remedy)
+    named = scores.where(starts_with("customer_id", [customer])).withColumn("_parts", F.map_entries("points")).limit(6)
+    row = only_one(named.collect(), "customer_id", customer, remedy)
     is_same = row.definition_version == rules.definition_version
     values = _values(store, rules, row) if is_same else {}
     meanings = {item.name: item.meaning for item in rules.criteria}
     meanings[score_rules.CAP] = "what minimum and maximum of the whole score add"
     parts = [
         {"criterion": name, "points": points, "value": values.get(name), "meaning": meanings.get(name, "")}
-        for name, points in row.points.items()
+        for name, points in row._parts  # a map loses its order on the way to Python
     ]
     told = {name: row[name] for name in _OF_PAGE}
     return told | {"of": scores.count(), "parts": parts, "rules_are_the_same": is_same}
