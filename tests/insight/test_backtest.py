@@ -123,7 +123,7 @@ def test_flags_are_counted_in_the_period_in_which_they_became_known(spark: Spark
     table = to_flag_backtest(given, cells, judged, Reorder(), as_of=as_of, every="quarter", score_above=LIMIT)
     found = {(row["flag"], row["rule"], row["as_of"]): counts(row) for row in table.collect()}
     april = date(2026, 4, 1)
-    # Weeks 9 (usual), 10 (200, then 120), 11 (120, a fall by 40 percent, then 101); week 12 became known in April.
+    # Weeks 8 and 9 (usual), 10 (200, then 120), 11 (120, a fall by 40 percent, then 101); week 12 became known in April.
     assert found["week_anomaly", "ours", april] == (2, 2, 2, 2, found["week_anomaly", "ours", april][4])
     assert found["week_anomaly", "simple", april][:3] == (1, 1, 1)
     assert found["week_anomaly", "ours", as_of][:2] == (1, 0)

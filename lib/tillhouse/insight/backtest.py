@@ -77,7 +77,7 @@ def to_judged_weeks(weeks: DataFrame, *, as_of: date, score_above: Decimal) -> D
         F.date_add("starts_on", 7).alias("known_on"),
         F.when(F.col("_mad") > 0, F.abs(score) > float(score_above)).otherwise(False).alias("ours"),
         (F.abs("change") > CHANGE_ABOVE).alias("simple"),
-        ((distance > 0) & (2 * left <= distance)).alias("is_right"),
+        F.when(F.col("_next").isNotNull(), (distance > 0) & (2 * left <= distance)).alias("is_right"),
     )
 
 
