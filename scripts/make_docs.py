@@ -367,13 +367,13 @@ OF_CUSTOMERS: dict[str, tuple[str, str]] = {
     ),
     "12": (
         "Time to next purchase",
-        "Days between two purchase dates. A customer who has not come back yet has an open gap, which is counted and has no days: "
-        "leaving it out makes a business look faster than it is.",
+        "Days between two purchase dates. A customer who has not come back yet has an open gap, which is counted and has no "
+        "days: leaving it out makes a business look faster than it is.",
     ),
     "13": (
         "Cohorts",
-        "All customers whose first purchase was in one month, and how many of them buy in each month after it. Months to come are "
-        "empty, never 0. A month that is not over is marked.",
+        "All customers whose first purchase was in one month, and how many of them buy in each month after it. Months to come "
+        "are empty, never 0. A month that is not over is marked.",
     ),
     "14": (
         "RFM",

@@ -16,9 +16,11 @@ def create_lines(con: duckdb.DuckDBPyConnection, data: Path) -> None:
         SELECT household_id, basket_id, store_id, product_id, quantity, department, product_category, week AS told_week,
                transaction_timestamp AS moment,
                CAST(timezone('America/New_York', timezone('UTC', transaction_timestamp::TIMESTAMP)) AS DATE) AS day,
-               CAST(round(100 * sales_value) AS BIGINT) AS cents, CAST(round(100 * retail_disc) + round(100 * coupon_match_disc) AS BIGINT) AS discount_cents
-        FROM read_parquet('{data / "transactions.parquet"}') LEFT JOIN
-             (SELECT product_id, department, product_category FROM read_parquet('{data / "products.parquet"}')) USING (product_id)
+               CAST(round(100 * sales_value) AS BIGINT) AS cents,
+               CAST(round(100 * retail_disc) + round(100 * coupon_match_disc) AS BIGINT) AS discount_cents
+        FROM read_parquet('{data / "transactions.parquet"}')
+        LEFT JOIN (SELECT product_id, department, product_category FROM read_parquet('{data / "products.parquet"}'))
+        USING (product_id)
         """
     )
     con.execute(
