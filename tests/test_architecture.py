@@ -97,6 +97,20 @@ PUBLIC = {
     "receipts baskets items average_basket items_per_basket customers new_customers returning_customers revenue_per_customer "
     "identified_share unclear_amount excluded_amount lines_share discount_amount return_rate open_exceptions "
     "previous_week_revenue last_year_revenue change deviation_score is_anomaly anomaly_reason repurchase_rate",
+    "gold.customer_state": "as_of customer_id home_branch_id last_purchase_date inactivity_days purchase_count revenue_total "
+    "average_basket return_count return_rate main_return_reason favourite_category channels clv_12m churn_probability "
+    "quality_score quality_colour service_level loyalty_points loyalty_tier",
+    "gold.kpi_repurchase": "as_of dimension member window_days buyers repeat_buyers repurchase_rate median_days_to_next "
+    "mean_days_to_next p90_days_to_next open_gaps",
+    "gold.kpi_cohort": "as_of dimension member cohort_month month_number cohort_size active_customers retention revenue",
+    "gold.kpi_return": "iso_year iso_week branch_id category_l1 product_line reason return_amount sales_amount return_rate "
+    "expected_rate is_hotspot trend",
+    "gold.segment_member": "as_of rule_set segment definition_version customer_id branch_id",
+    "gold.segment_size": "as_of rule_set segment branch_id customers revenue revenue_share",
+    "gold.segment_move": "rule_set from_as_of to_as_of from_segment to_segment customers",
+    "gold.quality_score": "as_of customer_id score colour points",
+    "gold.quality_group": "as_of points_from customers customers_cumulative",
+    "gold.product_affinity": "as_of product_a product_b receipts_both support confidence lift",
     "gold.closed_period": "period closing_number first_date last_date branch_id business_date currency revenue return_amount "
     "receipts baskets closed_by closed_at reopened_by reopened_at reopen_reason",
     "gold.restatement": "period branch_id business_date currency measure published now difference cause receipt_keys",
