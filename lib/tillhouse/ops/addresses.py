@@ -53,15 +53,11 @@ def to_addresses(chosen: DataFrame, customers: DataFrame, consents: DataFrame, c
     the surviving one.
     """
     columns, condition = _OF_CHANNEL[channel]
-    named = customers.select("customer_id", *_NAMES, *(_address(name) for name in columns))
-    known = named.withColumn("_is_there", F.expr(condition)).join(
-        to_consenting(consents, channel, purpose), on="customer_id", how="left_semi"
-    )
-    granted = to_consenting(consents, channel, purpose).withColumn("_is_granted", F.lit(True))
-    joined = chosen.join(granted, on="customer_id", how="left").join(known, on="customer_id", how="left")
-    return joined.withColumns(
-        {"has_consent": F.col("_is_granted").isNotNull(), "has_address": F.coalesce("_is_there", F.lit(False))}
-    ).drop("_is_granted", "_is_there")
+    known = customers.select("customer_id", *_NAMES, *(_address(name) for name in columns)).withColumn("_has", F.expr(condition))
+    granted = to_consenting(consents, channel, purpose).withColumn("_may", F.lit(True))
+    reachable = granted.join(known, on="customer_id", how="left")
+    flags = {"has_consent": F.coalesce("_may", F.lit(False)), "has_address": F.coalesce("_has", F.lit(False))}
+    return chosen.join(reachable, on="customer_id", how="left").withColumns(flags).drop("_may", "_has")
 
 
 def _address(name: str) -> Column:
@@ -71,12 +67,14 @@ def _address(name: str) -> Column:
 
 
 def to_list(addresses: DataFrame, channel: str, shown: Sequence[str]) -> AddressList:
-    """The rows that may be written to, in their order, with the columns ``shown`` of those who were chosen. One query."""
+    """The rows that may be written to, in their order, with the columns ``shown`` of those who were chosen."""
     columns = ("customer_id", *shown, *_NAMES, *_OF_CHANNEL[channel][0])
-    found = addresses.select(*columns, "has_consent", "has_address").collect()
-    rows = [row for row in found if row.has_consent and row.has_address]
-    without_consent = sum(not row.has_consent for row in found)
-    return AddressList(columns, rows, without_consent, len(found) - len(rows) - without_consent)
+    [left_out] = addresses.select(
+        F.count_if(~F.col("has_consent")).alias("without_consent"),
+        F.count_if(F.col("has_consent") & ~F.col("has_address")).alias("without_address"),
+    ).collect()
+    rows = addresses.where("has_consent AND has_address").select(*columns).collect()
+    return AddressList(columns, rows, left_out.without_consent, left_out.without_address)
 
 
 def write_csv(found: AddressList, path: Path) -> None:
@@ -87,6 +85,7 @@ def write_csv(found: AddressList, path: Path) -> None:
     """
     try:
         path.touch(mode=0o600)
+        path.chmod(0o600)  # also where it was there before
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(found.columns)
