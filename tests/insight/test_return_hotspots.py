@@ -184,7 +184,7 @@ def test_what_is_expected_comes_from_the_other_branches_and_groups_so_that_a_hot
     assert float(shoes["p_value"]) == pytest.approx(float(p), abs=1e-12)
     assert (shoes["is_hotspot"], shoes["is_simple_hotspot"], shoes["window_weeks"]) == (True, True, 1)
     assert shoes["evidence"] == (
-        "In this week 90 lines came back while 100 were sold; 7.9 were to be expected. This week: 90 of 100, 900.00 EUR. "
+        "In this week 90 lines came back while 100 were sold; 7.86 were to be expected. This week: 90 of 100, 900.00 EUR. "
         "Reason most often told: damaged."
     )
     assert (shoes["return_rate"], shoes["returned_line_rate"]) == (Decimal("0.9"), Decimal("0.9"))

@@ -226,7 +226,7 @@ def _with_evidence(cells: DataFrame) -> DataFrame:
     text = F.concat(
         weeks,
         F.format_string(
-            " %d lines came back while %d were sold; %.1f were to be expected.",
+            " %d lines came back while %d were sold; %.2f were to be expected.",
             "window_returned_lines", "window_sold_lines", F.col("window_expected_lines").cast("double"),
         ),
         F.format_string(" This week: %d of %d, ", "returned_lines", "sold_lines"),
