@@ -54,14 +54,14 @@ def of(store: Store, rules: InsightRules, as_of: date | None, since: Since | Non
     if last is None:
         return None
     every = period_starts(first, as_of or last + timedelta(days=1), rules.every)
-    anew = every
-    if since is not None:
-        touched = first_touched(store, since)
-        measured = {row[0] for row in store.read(gold.CUSTOMER_STATE).select("as_of").distinct().collect()}
-        anew = [day for day in every if day not in measured or (touched is not None and day > touched)]
-        anew = [day for day in every if anew and day >= anew[0]]
-        if not anew and measured - set(every):  # a day that is no longer measured is taken away with the last one
-            anew = every[-1:]
+    if since is None or since.again:
+        return Days(tuple(every), tuple(every))
+    touched = first_touched(store, since)
+    measured = {row[0] for row in store.read(gold.CUSTOMER_STATE).select("as_of").distinct().collect()}
+    anew = [day for day in every if day not in measured or (touched is not None and day > touched)]
+    if not anew and (since.has_changed("as_of") or measured - set(every)):  # what was measured as of a day that is none now goes
+        anew = every[-1:]
+    anew = [day for day in every if anew and day >= anew[0]]
     return Days(tuple(every), tuple(anew))
 
 

@@ -90,7 +90,6 @@ class Measured:
 
     fields: DataFrame
     categories: DataFrame
-    memberships: DataFrame
 
 
 def run(store: Store, told: Rules, as_of: date | None, since: Since | None) -> dict[str, int]:
@@ -108,31 +107,42 @@ def run(store: Store, told: Rules, as_of: date | None, since: Since | None) -> d
     found = days.of(store, told.insight, as_of, since)
     if found is None or not found.anew:
         return {}
-    store.expect(store.read(gold.FCT_SALE_LINE).count())
-    sources = sources_of(store)
-    definitions = told.segments.definitions
+    lines = store.read(gold.FCT_SALE_LINE).count()
+    store.expect(lines)
+    sources, definitions = sources_of(store), told.segments.definitions
     windows = {
-        window: measure(store, sources, found.periods(store, window), told, segment_rules.of_window(definitions, window))
+        window: measure(store, sources, found.periods(store, window), told.insight)
         for window in {None, *segment_rules.windows_of(definitions)}
     }
-    whole = windows[None]
-    memberships = store.keep(union([one.memberships for one in windows.values()]))
-    published = {
-        gold.SEGMENT_MEMBER: segments.to_members(memberships),
-        gold.SEGMENT_SIZE: union([segments.to_sizes(one.memberships, one.fields) for one in windows.values()]),
-        **_scored(store, told, whole.fields),
-    }
-    published[gold.CUSTOMER_STATE] = to_states(whole.fields, memberships, published.get(gold.QUALITY_SCORE))
-    published = {table: store.keep(rows) for table, rows in published.items()}
-    count = _check(store, found, published)
-    _keep_changes(store, found, told, sources, definitions)
-    for table in (gold.SEGMENT_MEMBER, gold.SEGMENT_SIZE, gold.QUALITY_SCORE, gold.QUALITY_GROUP, gold.CUSTOMER_STATE):
-        if table in published:
-            _replace(store, table, published[table], found.condition("as_of"))
+    store.expect(windows[None].fields.count())
+    published = _judged(store, told, windows)
+    customer_count = _check(store, found, published)
+    store.expect(lines)
+    _keep_changes(store, found, told, definitions)
+    for table, rows in published.items():
+        _replace(store, table, rows, found.condition("as_of"))
     _publish_moves(store, found, definitions)
     for table, rows in {**_of_present(store, found, told.insight), **_flags(store, found, told)}.items():
         store.overwrite(table, rows)
-    return {"days_measured": len(found.anew), "customers": count}
+    return {"days_measured": len(found.anew), "customers": customer_count}
+
+
+def _judged(store: Store, told: Rules, windows: Mapping[int | None, Measured]) -> dict[Table, DataFrame]:
+    """Segments, score and state of each customer and day; kept, because all of them is checked before it is published."""
+    definitions = told.segments.definitions
+    of_windows = {
+        window: store.keep(segments.to_memberships(one.fields, segment_rules.of_window(definitions, window), one.categories))
+        for window, one in windows.items()
+    }
+    memberships = union(list(of_windows.values()))
+    whole = windows[None].fields
+    judged = {
+        gold.SEGMENT_MEMBER: segments.to_members(memberships),
+        gold.SEGMENT_SIZE: union([segments.to_sizes(rows, windows[window].fields) for window, rows in of_windows.items()]),
+        **_scored(store, told, whole),
+    }
+    judged[gold.CUSTOMER_STATE] = to_states(whole, memberships, judged.get(gold.QUALITY_SCORE))
+    return {table: store.keep(rows) for table, rows in judged.items()}
 
 
 def _objects_otherwise(store: Store, since: Since) -> bool:
@@ -158,11 +168,10 @@ def sources_of(store: Store) -> Sources:
     )
 
 
-def measure(store: Store, sources: Sources, periods: DataFrame, told: Rules, definitions: Sequence[Definition]) -> Measured:
-    """What is known of customers in these periods, and their segments by definitions of that window."""
+def measure(store: Store, sources: Sources, periods: DataFrame, told: InsightRules) -> Measured:
+    """What is known of customers in these periods."""
     categories = store.keep(customers.to_categories(sources, periods))
-    fields = store.keep(customers.to_fields(sources, periods, categories, told.insight))
-    return Measured(fields, categories, segments.to_memberships(fields, definitions, categories))
+    return Measured(store.keep(customers.to_fields(sources, periods, categories, told)), categories)
 
 
 def categories_of(store: Store, as_of: date, months: int | None = None) -> DataFrame:
@@ -220,7 +229,7 @@ def _publish_moves(store: Store, found: Days, definitions: Sequence[Definition])
     _replace(store, gold.SEGMENT_EFFECT, effects, condition)
 
 
-def _keep_changes(store: Store, found: Days, told: Rules, sources: Sources, definitions: Sequence[Definition]) -> None:
+def _keep_changes(store: Store, found: Days, told: Rules, definitions: Sequence[Definition]) -> None:
     """Another definition of a rule set is kept as a change: the same customers of the same day by the old and the new one."""
     kept = [segment_history.Kept(*row) for row in store.read(gold.SEGMENT_DEFINITION).collect()]
     history = segment_history.to_history(kept, definitions, found.as_of)
@@ -230,14 +239,13 @@ def _keep_changes(store: Store, found: Days, told: Rules, sources: Sources, defi
         kept, definitions, store.spark.createDataFrame([], f"{FIELDS}, {segment_rules.OF_CATEGORY}")
     )
     if changed:
-        present = Days((found.as_of,), (found.as_of,))
+        present, sources = Days((found.as_of,), (found.as_of,)), sources_of(store)
         sides: list[list[DataFrame]] = [[], []]
         for window in segment_history.windows_of_changes(changed):
-            periods = present.periods(store, window)
+            one = measure(store, sources, present.periods(store, window), told.insight)
             for side, which in zip(sides, (0, 1), strict=True):
-                of_side = [pair[which] for pair in changed if pair[which].window_months == window]
-                if of_side:
-                    side.append(measure(store, sources, periods, told, of_side).memberships)
+                asked = [pair[which] for pair in changed if pair[which].window_months == window]
+                side += [segments.to_memberships(one.fields, asked, one.categories)] if asked else []
         changes = segments.to_changes(union(sides[0]), union(sides[1]), changed)
         store.overwrite(gold.SEGMENT_CHANGE, segment_history.with_earlier(changes, store.read(gold.SEGMENT_CHANGE)))
     rows = store.spark.createDataFrame([tuple(row) for row in history], gold.SEGMENT_DEFINITION.struct)
