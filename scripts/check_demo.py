@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from demo_chain.check import Comparison, compare, identities, returns
+from demo_chain.check_flags import hotspots
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,9 +19,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "demo", help="folder with lake/ and truth/ (demo)")
     out = parser.parse_args().out.resolve()
     compared = compare(out)
-    came_back = returns(out)
-    sys.stdout.write(f"{as_text(compared)}\n{identities(out)}\n{came_back}\n")
-    return 0 if came_back.ok and all(part.ok for part in compared) else 1
+    came_back, flagged = returns(out), hotspots(out)
+    sys.stdout.write(f"{as_text(compared)}\n{identities(out)}\n{came_back}\n{flagged}\n")
+    return 0 if came_back.ok and flagged.ok and all(part.ok for part in compared) else 1
 
 
 def as_text(compared: list[Comparison]) -> str:

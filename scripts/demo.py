@@ -20,6 +20,7 @@ import duckdb
 from check_demo import as_text
 from deltalake import DeltaTable
 from demo_chain.check import compare, identities, returns
+from demo_chain.check_flags import hotspots
 from make_demo_exports import make_exports
 
 from tillhouse.session import JVM_OPTIONS
@@ -45,7 +46,7 @@ def main() -> int:
         for folder in ("lake", "vault"):
             shutil.rmtree(out / folder, ignore_errors=True)
 
-    say("2. running bronze, silver, identity, gold and kpi with spark-submit")
+    say("2. running bronze, silver, identity, gold, kpi and insight with spark-submit")
     code = run_pipeline(out, conf_dir(out, given.plain))
     if code:
         say(f"the run failed with exit code {code}; see {out / 'run.log'}")
@@ -145,7 +146,8 @@ def show(out: Path, plain: bool) -> bool:
     say("try next:")
     for command in (
         "status", 'kpi revenue,baskets,average_basket --by region,month', "kpi revenue --by hour --where \"region = 'Nord'\"",
-        "kpi return_rate,items,baskets_with --by category_l1", "kpi revenue --period 2017-03-04 --drill --limit 5",
+        "kpi return_rate,items,baskets_with --by category_l1", "segment list", "segment moves rf",
+        "score groups", "kpi revenue --period 2017-03-04 --drill --limit 5",
         "run", "doctor",
     ):  # fmt: skip
         say(f"  .venv/bin/tillhouse {command} {options}".rstrip())
@@ -160,7 +162,9 @@ def differs_from_truth(out: Path) -> bool:
     say(str(identities(out)))
     came_back = returns(out)
     say(str(came_back))
-    return not (came_back.ok and all(part.ok for part in compared))
+    flagged = hotspots(out)
+    say(str(flagged))
+    return not (came_back.ok and flagged.ok and all(part.ok for part in compared))
 
 
 def differs_from_purchases(out: Path, lake: duckdb.DuckDBPyConnection) -> bool:

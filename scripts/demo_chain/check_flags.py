@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -47,6 +48,7 @@ class Hotspots:
     flagged_right: int
     simple: int
     flags: tuple[tuple[str, int, int], ...] = ()
+    is_judged: bool = True
 
     @property
     def recall(self) -> float:
@@ -58,15 +60,16 @@ class Hotspots:
 
     @property
     def ok(self) -> bool:
-        """Nearly all hotspots are found, and hardly anything else is flagged."""
-        return self.recall >= 0.95 and self.precision >= 0.9
+        """Nearly all hotspots are found, and hardly anything else is flagged; a cut of the chain may hold too little of them."""
+        return not self.is_judged or (self.recall >= 0.95 and self.precision >= 0.9)
 
     def __str__(self) -> str:
         counted = "".join(f"\nflags of {flag}: {ours:,}; the simple rule raises {simple:,}" for flag, ours, simple in self.flags)
+        verdict = ("=" if self.ok else "DIFFERS") if self.is_judged else "not judged, this is a cut of the chain"
         return (
             f"return hotspots: {self.found} of {self.planted} planted ones are found (recall {self.recall:.2f}); "
             f"{self.flagged_right:,} of {self.flagged:,} flagged weeks lie in one (precision {self.precision:.2f}); "
-            f"twice the expected rate alone would flag {self.simple:,}: {'=' if self.ok else 'DIFFERS'}{counted}"
+            f"twice the expected rate alone would flag {self.simple:,}: {verdict}{counted}"
         )
 
 
@@ -79,7 +82,8 @@ def hotspots(out: Path) -> Hotspots:
             "CREATE TABLE return_hotspots AS FROM read_csv($1, all_varchar := true)",
             [str(out / "truth" / "return_hotspots.csv")],
         )
-        return to_hotspots(con)
+        chain = json.loads((out / "truth" / "chain.json").read_text("utf-8"))
+        return replace(to_hotspots(con), is_judged=chain["weeks"] is None and chain["branches"] is None)
 
 
 def to_hotspots(con: duckdb.DuckDBPyConnection) -> Hotspots:

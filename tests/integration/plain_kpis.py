@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -187,3 +188,19 @@ def silences(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
         WHERE n >= 6 AND silence > m + 3 * 1.4826 * greatest(mad, 1)
         """
     )
+
+
+def points(criterion: dict[str, Any]) -> str:
+    """KPI 25: SQL for the points of one criterion of conf/score.yml."""
+    value, missing = f"({criterion['value']})".replace("try_divide(", "divided("), criterion.get("missing", 0)
+    if "flag" in criterion:
+        given = f"CASE WHEN {value} THEN {criterion['flag']} ELSE 0 END"
+    elif "bands" in criterion:
+        bands = sorted(criterion["bands"], key=lambda band: band["from"], reverse=True)
+        steps = " ".join(f"WHEN {value} >= {band['from']} THEN {band['points']}" for band in bands)
+        given = f"CASE {steps} ELSE {criterion.get('below', 0)} END"
+    else:
+        linear, cap = criterion["linear"], criterion["cap"]
+        each = f"round(({value} - {linear.get('offset', 0)}) * {linear['points']} / {linear['per']}, 2)"
+        given = f"least(greatest({each}, {cap['minimum']}), {cap['maximum']})"
+    return f"CASE WHEN {value} IS NULL THEN {missing} ELSE {given} END"

@@ -11,14 +11,17 @@ import hashlib
 import importlib.util
 import json
 import os
+import random
 import shutil
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+import yaml
 from deltalake import DeltaTable
 from make_demo_exports import make_exports
 from pyspark.sql import DataFrame, SparkSession
@@ -46,6 +49,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Chai
     shutil.copytree(ROOT / "conf", conf)
     (conf / "insight.yml").write_text("reorder: {population: all}\n", "utf-8")
     if made:
+        os.environ["TILLHOUSE_TOKEN_KEY"] = (Path(made) / "secrets" / "token.key").read_text("utf-8").strip()
         return Chain(Path(made), conf, spark)
     make_exports(folder, None, None, plain=True)
     chain = Chain(folder, conf, spark)
@@ -262,3 +266,131 @@ def test_shipped_segments(con: duckdb.DuckDBPyConnection, by_household: tuple[Da
     heavy = one(con, "SELECT count(*), (100 * min(revenue_total))::BIGINT FROM scored WHERE monetary_score = 5")
     assert list(heavy) == wanted["heavy_top20pct_monetary"]
     assert sizes["heavy_buyer"] == wanted["heavy_top20pct_monetary"][0]
+
+
+def random_days(count: int, seed: int = 20) -> list[date]:
+    """Days of the year, of which the first two weeks are left out."""
+    return sorted(random.Random(seed).sample([date(2017, 1, 15) + timedelta(days=number) for number in range(350)], count))
+
+
+def differing(
+    con: duckdb.DuckDBPyConnection, found: str, expected: str, keys: str, pairs: Mapping[str, str]
+) -> list[tuple[Any, ...]]:
+    """Rows that only one side has, or in which a value (found -> expected) is another one; ratios to 1e-9."""
+    first = keys.split(", ", maxsplit=1)[0]
+    unequal = " OR ".join(f"NOT ({_same(f'f.{ours}', f'e.{theirs}')})" for ours, theirs in pairs.items())
+    sides = f"({found}) f FULL JOIN ({expected}) e ON {' AND '.join(f'f.{key} = e.{key}' for key in keys.split(', '))}"
+    return rows(con, f"SELECT * FROM {sides} WHERE f.{first} IS NULL OR e.{first} IS NULL OR {unequal} LIMIT 5")
+
+
+def _same(ours: str, theirs: str) -> str:
+    one_number, other = (f"try_cast({value}::VARCHAR AS DOUBLE)" for value in (ours, theirs))
+    is_near = f"abs({one_number} - {other}) <= 1e-9 * greatest(1, abs({other}))"
+    return f"coalesce({is_near}, {ours}::VARCHAR IS NOT DISTINCT FROM {theirs}::VARCHAR)"
+
+
+def registered(con: duckdb.DuckDBPyConnection, name: str, relation: duckdb.DuckDBPyRelation) -> str:
+    con.execute(f"DROP TABLE IF EXISTS {name}")
+    relation.create(name)
+    return f"SELECT * FROM {name}"
+
+
+def test_customers_as_of_past_days_are_those_of_the_purchases_until_then(plain: Chain, con: duckdb.DuckDBPyConnection) -> None:
+    """Nothing that happened later is in a figure: DuckDB is given the purchases before each of 20 days alone."""
+    days = [*random_days(20), AS_OF]
+    sources = step.sources_of(plain.store)
+    periods = plain.spark.createDataFrame([(day, None) for day in days], customers.PERIODS)
+    fields = customers.to_fields(sources, periods, customers.to_categories(sources, periods), InsightRules())
+    con.register("known", fields.toArrow())
+    expected = registered(con, "expected_fields", plain_kpis.fields(con, [str(day) for day in days]))
+    found = """SELECT known.*, household_id, 100 * revenue_total AS revenue_cents, 100 * largest_basket AS largest_cents,
+                      100 * discount_amount AS discount_cents FROM known JOIN household USING (customer_id)"""
+    same = ("purchase_count", "purchase_dates", "first_purchase_date", "last_purchase_date", "inactivity_days", "revenue_cents",
+            "largest_cents", "discount_cents", "average_basket", "gap_count", "median_gap_days", "mean_gap_days",
+            "active_weeks_13", "favourite_weekday", "favourite_category", "favourite_category_share")  # fmt: skip
+    assert differing(con, found, expected, "as_of, household_id", {name: name for name in same}) == []
+    stored = f"SELECT * FROM customer_state JOIN household USING (customer_id) WHERE as_of = DATE '{AS_OF}'"
+    of_present = f"{expected} WHERE as_of = DATE '{AS_OF}'"
+    in_state = {name: name for name in same if not name.endswith("_cents")}
+    assert differing(con, stored, of_present, "as_of, household_id", in_state) == []
+
+
+def test_gaps_belong_to_the_branch_of_the_earlier_purchase(con: duckdb.DuckDBPyConnection) -> None:
+    found = """SELECT substr(member, 2)::INT AS store_id, * FROM kpi_repurchase
+               WHERE dimension = 'branch' AND window_days IS NULL"""  # fmt: skip
+    expected = registered(con, "expected_gaps", plain_kpis.branch_gaps(con))
+    pairs = {"gaps": "gaps", "open_gaps": "open_gaps", "mean_days_to_next": "mean_days", "median_days_to_next": "median_days",
+             "p90_days_to_next": "p90_days"}  # fmt: skip
+    assert differing(con, found, f"{expected} WHERE gaps + open_gaps > 0", "store_id", pairs) == []
+
+
+@pytest.mark.parametrize("days", [30, 90])
+def test_repurchase_within_a_window_by_branch_of_first_purchase(con: duckdb.DuckDBPyConnection, days: int) -> None:
+    found = f"""SELECT substr(member, 2)::INT AS store_id, * FROM kpi_repurchase
+                WHERE dimension = 'branch' AND window_days = {days} AND buyers > 0"""
+    expected = registered(con, "expected_repurchase", plain_kpis.repurchase(con, days))
+    assert differing(con, found, expected, "store_id", {"buyers": "buyers", "repeat_buyers": "back"}) == []
+
+
+def test_cohorts_and_retention_with_their_revenue(con: duckdb.DuckDBPyConnection) -> None:
+    found = """SELECT cohort_month AS cohort, month_number AS k, 100 * revenue AS cents, * FROM kpi_cohort
+               WHERE dimension = 'all' AND active_customers IS NOT NULL"""  # fmt: skip
+    expected = registered(con, "expected_cohorts", plain_kpis.cohorts(con))
+    pairs = {"cohort_size": "size", "active_customers": "active", "retention": "retention", "cents": "cents"}
+    assert differing(con, found, expected, "cohort, k", pairs) == []
+    found = "SELECT * FROM kpi_retention WHERE dimension = 'all' AND every = 'quarter' AND to_period < DATE '2018-01-01'"
+    expected = registered(con, "expected_retention", plain_kpis.retention(con))
+    assert differing(con, found, expected, "from_period", {"active_before": "active_before", "active_both": "active_both"}) == []
+
+
+def test_products_that_are_bought_together(con: duckdb.DuckDBPyConnection) -> None:
+    rules = InsightRules().affinity
+    expected = registered(con, "expected_pairs", plain_kpis.affinity(con, rules.minimum_baskets, rules.minimum_pairs))
+    pairs = {"receipts_a": "n_a", "receipts_b": "n_b", "receipts_both": "both", "support": "support",
+             "confidence": "confidence", "lift": "lift"}  # fmt: skip
+    assert differing(con, "SELECT * FROM product_affinity", expected, "product_a, product_b", pairs) == []
+    assert one(con, "SELECT count(*) > 1000 FROM product_affinity") == (True,)
+
+
+def test_conspicuous_weeks(con: duckdb.DuckDBPyConnection) -> None:
+    found = "SELECT substr(branch_id, 2)::INT AS store_id, starts_on AS monday, * FROM kpi_branch_week WHERE change IS NOT NULL"
+    expected = registered(con, "expected_weeks", plain_kpis.week_anomalies(con))
+    assert (
+        differing(
+            con, found, expected, "store_id, monday", {"change": "change", "deviation_score": "score", "is_anomaly": "is_anomaly"}
+        )
+        == []
+    )
+    ours, simple = one(con, "SELECT count_if(is_anomaly), count_if(abs(change) > 0.5) FROM expected_weeks")
+    assert 0 < ours < simple
+
+
+def test_silent_customers(con: duckdb.DuckDBPyConnection) -> None:
+    found = """SELECT * FROM reorder_signal JOIN household USING (customer_id)
+               WHERE signal = 'silence' AND product_line IS NULL"""  # fmt: skip
+    expected = registered(con, "expected_silences", plain_kpis.silences(con))
+    pairs = {"silence_days": "silence", "median_gap_days": "m", "mad_days": "mad", "simple_rule": "by_simple_rule"}
+    assert differing(con, found, expected, "household_id", pairs) == []
+
+
+def test_the_score_of_the_shipped_rules(con: duckdb.DuckDBPyConnection) -> None:
+    """The points of every customer, from the rules as text and DuckDB's arithmetic."""
+    rules = yaml.safe_load((ROOT / "conf" / "score.yml").read_text("utf-8"))
+    con.execute("CREATE OR REPLACE MACRO divided(part, whole) AS part / nullif(whole, 0)")
+    points = {item["name"]: plain_kpis.points(item) for item in rules["criteria"]}
+    total = " + ".join(points.values())
+    for bound, function in (("maximum", "least"), ("minimum", "greatest")):
+        total = f"{function}({total}, {rules[bound]})" if rules.get(bound) is not None else total
+    expected = f"""SELECT customer_id, as_of, ({total})::DECIMAL(12,2) AS score FROM customer_state
+                   WHERE {rules.get("population", "purchase_count > 0")}"""
+    assert differing(con, "SELECT * FROM quality_score", expected, "customer_id, as_of", {"score": "score"}) == []
+    assert one(con, "SELECT count(DISTINCT score) > 20 FROM quality_score") == (True,)
+
+
+def test_returns_and_conversion_are_nothing_where_nothing_came_back_and_nobody_was_written_to(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    assert one(con, "SELECT sum(return_amount), count_if(is_hotspot) FROM kpi_return") == (0, 0)
+    assert one(con, "SELECT count(*) FROM kpi_conversion") == (0,)
+    sold = one(con, "SELECT sum(sales_amount) FROM kpi_return")
+    assert sold == one(con, "SELECT sum(cents)::DECIMAL(18,2) / 100 FROM line")

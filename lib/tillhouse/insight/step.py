@@ -79,7 +79,7 @@ class Rules:
         """What decides, by its file; what a segment means to people decides nothing."""
         return {
             "rules": RULES_VERSION, rules.FILE: self.insight, segment_rules.FILE: self.segments.definitions,
-            score_rules.FILE: self.score,
+            score_rules.FILE: self.score and self.score.definition_version,
             "week_score_above": str(self.week_score_above),
         }  # fmt: skip
 
@@ -243,9 +243,9 @@ def _keep_changes(store: Store, found: Days, told: Rules, definitions: Sequence[
         sides: list[list[DataFrame]] = [[], []]
         for window in segment_history.windows_of_changes(changed):
             one = measure(store, sources, present.periods(store, window), told.insight)
-            for side, which in zip(sides, (0, 1), strict=True):
+            for which, side in enumerate(sides):
                 asked = [pair[which] for pair in changed if pair[which].window_months == window]
-                side += [segments.to_memberships(one.fields, asked, one.categories)] if asked else []
+                side.extend([segments.to_memberships(one.fields, asked, one.categories)] if asked else [])
         changes = segments.to_changes(union(sides[0]), union(sides[1]), changed)
         store.overwrite(gold.SEGMENT_CHANGE, segment_history.with_earlier(changes, store.read(gold.SEGMENT_CHANGE)))
     rows = store.spark.createDataFrame([tuple(row) for row in history], gold.SEGMENT_DEFINITION.struct)

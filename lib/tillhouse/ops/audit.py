@@ -223,21 +223,25 @@ def kpi(run: Run, since: Since | None) -> list[Measured]:
 
 
 def insight(run: Run, since: Since | None) -> list[Measured]:  # noqa: ARG001 - all of the present
-    """Purchases of customers = those of identified receipts; scores = the sum of their points; all as of the present."""
+    """Purchases of customers = those of receipts; scores = sums of points; returns by week = those of receipts."""
     states = run.store.read(gold.CUSTOMER_STATE)
     now = F.broadcast(states.agg(F.max("as_of").alias("as_of")))
     states, scores = (rows.join(now, on="as_of", how="left_semi") for rows in (states, run.store.read(gold.QUALITY_SCORE)))
     identified = run.store.read(gold.FCT_RECEIPT).where("customer_id IS NOT NULL AND is_basket")
     points = F.aggregate("_points", F.lit(0).cast(_SUM), lambda total, part: (total + part).cast(_SUM))
     of_scores = scores.withColumn("_points", F.map_values("points"))
-    bought, known, parts, whole = _sums(
+    every = run.store.read(gold.FCT_RECEIPT)
+    bought, known, parts, whole, came_back, cells = _sums(
         (identified, F.count("*"), F.lit(0)),
         (states, F.sum("purchase_count"), F.lit(0)),
         (of_scores, F.count("*"), F.sum(points)),
         (of_scores, F.count("*"), F.sum("score")),
+        (every, F.count("*"), F.sum("return_amount")),
+        (run.store.read(gold.KPI_RETURN), F.count("*"), F.sum("return_amount")),
     )
     return [
         Measured(None, "purchases: receipts = customers", bought[0], known[0]),
+        Measured(None, "returned: receipts = weeks of branches and product groups", came_back[1], cells[1]),
         Measured(None, "points: criteria = score", parts[1], whole[1]),
     ]
 
