@@ -187,32 +187,30 @@ def to_changes(before: DataFrame, after: DataFrame, changed: Sequence[tuple[Defi
 
 
 def _found(rows: DataFrame, definitions: Sequence[Definition]) -> DataFrame:
-    found = F.flatten(F.array(*(_segments(one) for one in definitions)).cast(f"array<{_SEGMENTS}>"))
+    found = F.array(*(segment for one in definitions for segment in _segments(one))).cast(f"array<{_SEGMENT}>")
     described = with_thresholds(rows, definitions).withColumns(
         {"branch_id": F.coalesce("home_branch_id", F.lit(NO_BRANCH)), "revenue": F.col("revenue_total")}
     )
-    return described.select(*_OF_CUSTOMER, F.inline(found))
+    return described.select(*_OF_CUSTOMER, F.inline(found)).where("segment IS NOT NULL")
 
 
-_SEGMENTS = "array<struct<rule_set: string, definition_version: string, segment: string>>"
+_SEGMENT = "struct<rule_set: string, definition_version: string, segment: string>"
 
 
-def _segments(definition: Definition) -> Column:
-    """The segments that rules put a row into, as an array."""
-    fitting = [F.when(F.expr(rule.when), _name(definition, rule.segment)) for rule in definition.rules]
+def _segments(definition: Definition) -> list[Column]:
+    """The segments that a row may be in; NULL where it is not. An exclusive definition has one that is never NULL."""
+    fitting = [F.when(F.expr(rule.when), _segment(definition, rule.segment)) for rule in definition.rules]
     if definition.kind == "exclusive":
-        names = F.array(F.coalesce(*fitting, F.lit(definition.other)))
-    else:
-        names = F.array_compact(F.array(*fitting))
-    rule_set, version = F.lit(definition.rule_set), F.lit(definition.version)
-    return F.transform(
-        names, lambda name: F.struct(rule_set.alias("rule_set"), version.alias("definition_version"), name.alias("segment"))
+        return [F.coalesce(*fitting, _segment(definition, str(definition.other)))]
+    return fitting
+
+
+def _segment(definition: Definition, name: str) -> Column:
+    """A segment of a definition; one of each product group has that in its name."""
+    told = F.concat(F.lit(f"{name}: "), F.col(definition.for_each)) if definition.for_each else F.lit(name)
+    return F.struct(
+        F.lit(definition.rule_set).alias("rule_set"), F.lit(definition.version).alias("definition_version"), told.alias("segment")
     )
-
-
-def _name(definition: Definition, segment: str) -> Column:
-    """The name of a segment; one of each product group has that in its name."""
-    return F.concat(F.lit(f"{segment}: "), F.col(definition.for_each)) if definition.for_each else F.lit(segment)
 
 
 def _value(threshold: Threshold) -> Column:
