@@ -167,6 +167,7 @@ def demo_lake(demo_exports: Path, spark: SparkSession) -> Chain:
     chain = Chain(demo_exports, ROOT / "conf", spark)
     with time_zone(spark, "Asia/Tokyo"), settings(spark, MUCH):
         chain.run()
+    chain.run(to_step="insight")
     return chain
 
 

@@ -77,7 +77,7 @@ def con(plain: Chain) -> duckdb.DuckDBPyConnection:
     for table in (silver.PARTY, silver.PARTY_CUSTOMER):
         connection.register(table.name, DeltaTable(str(plain.lake / "silver" / table.name)).to_pyarrow_dataset())
     connection.execute(
-        """CREATE TABLE household AS SELECT customer_id, household_id
+        """CREATE TABLE household AS SELECT DISTINCT customer_id, household_id
            FROM card JOIN party USING (card_token) JOIN party_customer USING (party_key) WHERE valid_to_run IS NULL"""
     )
     return connection
@@ -202,10 +202,11 @@ def by_household(plain: Chain, con: duckdb.DuckDBPyConnection) -> tuple[DataFram
     sources, rules = step.sources_of(store), InsightRules()
     days = spark.createDataFrame([(date(2017, 10, 1), None), (AS_OF, None)], customers.PERIODS)
     kept = []
-    for periods in (days, days.withColumn("first_date", F.add_months("as_of", -3))):
-        categories = store.keep(customers.to_categories(sources, periods))
-        fields = customers.to_fields(sources, periods, categories, rules).join(households, on="customer_id", how="left")
-        kept.append(store.keep(customers.with_rfm(fields, "order", ["household_id"])))
+    with settings(spark, MUCH):
+        for periods in (days, days.withColumn("first_date", F.add_months("as_of", -3))):
+            categories = store.keep(customers.to_categories(sources, periods))
+            fields = customers.to_fields(sources, periods, categories, rules).join(households, on="customer_id", how="left")
+            kept.append(store.keep(customers.with_rfm(fields, "order", ["household_id"])))
     return kept[0], kept[1]
 
 
@@ -300,8 +301,9 @@ def test_customers_as_of_past_days_are_those_of_the_purchases_until_then(plain: 
     days = [*random_days(20), AS_OF]
     sources = step.sources_of(plain.store)
     periods = plain.spark.createDataFrame([(day, None) for day in days], customers.PERIODS)
-    fields = customers.to_fields(sources, periods, customers.to_categories(sources, periods), InsightRules())
-    con.register("known", fields.toArrow())
+    with settings(plain.spark, MUCH):
+        categories = plain.store.keep(customers.to_categories(sources, periods))
+        con.register("known", customers.to_fields(sources, periods, categories, InsightRules()).toArrow())
     expected = registered(con, "expected_fields", plain_kpis.fields(con, [str(day) for day in days]))
     found = """SELECT known.*, household_id, 100 * revenue_total AS revenue_cents, 100 * largest_basket AS largest_cents,
                       100 * discount_amount AS discount_cents FROM known JOIN household USING (customer_id)"""

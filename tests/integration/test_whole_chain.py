@@ -43,6 +43,7 @@ def whole(exports: Path, spark: SparkSession) -> Chain:
     chain = Chain(exports, exports / "conf", spark)
     with settings(spark, MUCH):
         chain.run()
+    chain.run(to_step="insight")
     return chain
 
 
