@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 from compare_lakes import compare
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from tests.conftest import ROOT, Chain, time_zone
@@ -35,33 +34,27 @@ def conf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def at_once(demo_exports: Path, conf: Path, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """Four weeks after one run, made by a session of another time zone. Tests only read it."""
-    chain = chain_of(demo_exports, conf, spark, tmp_path_factory.mktemp("at_once"))
-    with time_zone(spark, "America/New_York"):
+def at_once(demo_lake: Chain, conf: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """Four weeks, measured by months in one run, in a session of another time zone. Tests only read it."""
+    chain = copy_of(demo_lake, conf, tmp_path_factory.mktemp("at_once"))
+    with time_zone(chain.spark, "America/New_York"):
         chain.run(to_step="insight")
     return chain
 
 
 @pytest.fixture(scope="module")
-def by_night(demo_exports: Path, conf: Path, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """The same: three weeks first, the last one and a late week later."""
-    chain = chain_of(demo_exports, conf, spark, tmp_path_factory.mktemp("by_night"))
-    sales = sorted(path for path in chain.landing.rglob("*") if path.is_file() and "sales" in path.parts)
-    later = [path for path in sales if sales.index(path) % 4 in (1, 3)]
-    for path in later:
-        path.rename(chain.folder / f"{path.parent.parent.name}_{path.name}")
-    chain.run(to_step="insight")
-    for path in later:
-        (chain.folder / f"{path.parent.parent.name}_{path.name}").rename(path)
-    with time_zone(spark, "Asia/Tokyo"):
+def by_night(demo_lake: Chain, conf: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """The same: as of a day in the middle first, then what came after that day."""
+    chain = copy_of(demo_lake, conf, tmp_path_factory.mktemp("by_night"))
+    chain.run(as_of=date(2017, 1, 18), to_step="insight")
+    with time_zone(chain.spark, "Asia/Tokyo"):
         chain.run(to_step="insight")
     return chain
 
 
-def chain_of(exports: Path, conf: Path, spark: SparkSession, folder: Path) -> Chain:
-    shutil.copytree(exports / "landing", folder / "landing")
-    return Chain(folder, conf, spark)
+def copy_of(lake: Chain, conf: Path, folder: Path) -> Chain:
+    shutil.copytree(lake.folder, folder, dirs_exist_ok=True)
+    return Chain(folder, conf, lake.spark)
 
 
 def test_nights_give_what_one_run_gives_whatever_the_zone_of_the_session(at_once: Chain, by_night: Chain) -> None:

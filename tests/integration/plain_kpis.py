@@ -102,7 +102,7 @@ def repurchase(con: duckdb.DuckDBPyConnection, window_days: int) -> duckdb.DuckD
         ), seconds AS (
             SELECT household_id, min(day) AS second FROM basket JOIN firsts USING (household_id) WHERE day > first GROUP BY ALL
         )
-        SELECT store_id, count(*) AS buyers, count_if(second - first <= {window_days}) AS back
+        SELECT store_id, count(*) AS buyers, count_if(coalesce(second - first <= {window_days}, false)) AS back
         FROM firsts LEFT JOIN seconds USING (household_id) WHERE first + {window_days} < DATE '2018-01-01' GROUP BY ALL
         """
     )

@@ -12,7 +12,7 @@ from tillhouse.insight.rules import Affinity
 from tillhouse.tables.gold_repurchase import PRODUCT_AFFINITY
 from tillhouse.tables.line_parts import IS_SOLD
 
-MOST_PRODUCTS = 100  # of one purchase whose pairs are counted, the most frequent ones: 4,950 pairs
+MOST_PRODUCTS = 1000  # of one purchase whose pairs are counted, the most frequent ones: 499,500 pairs at most
 
 
 def to_product_affinity(receipts: DataFrame, lines: DataFrame, products: DataFrame, rules: Affinity, *, as_of: date) -> DataFrame:
