@@ -34,9 +34,9 @@ from make_demo_exports import make_exports  # noqa: E402 - a script, not a packa
 # Words of test files that use a chain which several files share; those of one chain stay in one process.
 SHARED_CHAINS = {"demo": ("demo_lake",), "readme": ("readme_lake", "readme_copy"), "library": ("library: Chain",)}
 SLOWEST = (
-    "library", "tests/integration/test_increments.py", "demo", "readme", "tests/identity/test_step.py",
-    "tests/integration/test_whole_chain.py", "tests/integration/test_deliveries.py", "tests/ops/test_deliveries.py",
-    "tests/integration/test_records.py",
+    "library", "demo", "tests/integration/test_increments.py", "tests/integration/test_plain_demo.py", "readme",
+    "tests/identity/test_step.py", "tests/integration/test_whole_chain.py", "tests/integration/test_deliveries.py",
+    "tests/ops/test_deliveries.py", "tests/integration/test_records.py",
 )  # fmt: skip
 SLOW_ROOMS = ("tests/integration", "tests/faults", "tests/ops", "tests/bronze", "tests/test_jobs.py", "tests/identity")
 
