@@ -18,6 +18,7 @@ from tillhouse.tables import gold
 # What was decided when is kept as it was; all else is told by deliveries and conf.
 OF_RUNS = {gold.SEGMENT_DEFINITION, gold.SEGMENT_CHANGE}
 COMPARED = [table for table in gold.INSIGHT_TABLES if table not in OF_RUNS]
+AS_OF = date(2017, 2, 15)  # measured as of the first of February as well: customers move in between
 RULES = """
 every: month
 reorder: {population: all}
@@ -38,7 +39,7 @@ def at_once(demo_lake: Chain, conf: Path, tmp_path_factory: pytest.TempPathFacto
     """Four weeks, measured by months in one run, in a session of another time zone. Tests only read it."""
     chain = copy_of(demo_lake, conf, tmp_path_factory.mktemp("at_once"))
     with time_zone(chain.spark, "America/New_York"):
-        chain.run(to_step="insight")
+        chain.run(as_of=AS_OF, to_step="insight")
     return chain
 
 
@@ -48,7 +49,7 @@ def by_night(demo_lake: Chain, conf: Path, tmp_path_factory: pytest.TempPathFact
     chain = copy_of(demo_lake, conf, tmp_path_factory.mktemp("by_night"))
     chain.run(as_of=date(2017, 1, 18), to_step="insight")
     with time_zone(chain.spark, "Asia/Tokyo"):
-        chain.run(to_step="insight")
+        chain.run(as_of=AS_OF, to_step="insight")
     return chain
 
 
@@ -65,7 +66,7 @@ def test_nights_give_what_one_run_gives_whatever_the_zone_of_the_session(at_once
 
 def test_a_run_without_news_measures_nothing(by_night: Chain) -> None:
     before = {table.full_name: by_night.store.version(table) for table in gold.INSIGHT_TABLES}
-    results = {result.step: result.status for result in by_night.run(to_step="insight")}
+    results = {result.step: result.status for result in by_night.run(as_of=AS_OF, to_step="insight")}
     assert results["insight"] == "unchanged"
     assert {table.full_name: by_night.store.version(table) for table in gold.INSIGHT_TABLES} == before
 
@@ -95,7 +96,7 @@ def test_another_definition_is_a_change_and_nobody_moves(at_once: Chain, conf: P
     chain = Chain(tmp_path / "copy", folder, at_once.spark)
     store = chain.store
     moves = store.version(gold.SEGMENT_MOVE)
-    [result] = [result for result in chain.run(to_step="insight") if result.step == "insight"]
+    [result] = [result for result in chain.run(as_of=AS_OF, to_step="insight") if result.step == "insight"]
     assert result.reason == "changed: segments.yml"
     changes = store.read(gold.SEGMENT_CHANGE).collect()
     assert {row["rule_set"] for row in changes} == {"value"}
