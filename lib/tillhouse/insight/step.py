@@ -33,6 +33,7 @@ from tillhouse.insight import (
     segments,
 )
 from tillhouse.insight import score as scores
+from tillhouse.insight.conditions import words_of
 from tillhouse.insight.customers import Sources
 from tillhouse.insight.days import Days
 from tillhouse.insight.rules import InsightRules
@@ -111,9 +112,12 @@ def run(store: Store, told: Rules, as_of: date | None, since: Since | None) -> d
     store.expect(lines)
     sources, definitions = sources_of(store), told.segments.definitions
     windows = {
-        window: measure(store, sources, found.periods(store, window), told.insight)
+        window: measure(
+            store, sources, found.periods(store, window), told.insight,
+            with_categories=window is None or _asks_for_categories(segment_rules.of_window(definitions, window)),
+        )
         for window in {None, *segment_rules.windows_of(definitions)}
-    }
+    }  # fmt: skip
     store.expect(windows[None].fields.count())
     published = _judged(store, told, windows)
     customer_count = _check(store, found, published)
@@ -125,6 +129,11 @@ def run(store: Store, told: Rules, as_of: date | None, since: Since | None) -> d
     for table, rows in {**_of_present(store, found, told.insight), **_flags(store, found, told)}.items():
         store.overwrite(table, rows)
     return {"days_measured": len(found.anew), "customers": customer_count}
+
+
+def _asks_for_categories(definitions: Sequence[Definition]) -> bool:
+    named = {word for one in definitions for condition in one.conditions for word in words_of(condition)}
+    return any(one.for_each for one in definitions) or bool(named & {"favourite_category", "favourite_category_share"})
 
 
 def _judged(store: Store, told: Rules, windows: Mapping[int | None, Measured]) -> dict[Table, DataFrame]:
@@ -168,9 +177,13 @@ def sources_of(store: Store) -> Sources:
     )
 
 
-def measure(store: Store, sources: Sources, periods: DataFrame, told: InsightRules) -> Measured:
-    """What is known of customers in these periods."""
-    categories = store.keep(customers.to_categories(sources, periods))
+def measure(store: Store, sources: Sources, periods: DataFrame, told: InsightRules, *, with_categories: bool = True) -> Measured:
+    """What is known of customers in these periods. Without categories, which need every line, the favourite one is not known."""
+    if with_categories:
+        categories = store.keep(customers.to_categories(sources, periods))
+    else:
+        nothing = f"as_of DATE, customer_id STRING, currency STRING, {segment_rules.OF_CATEGORY}"
+        categories = store.spark.createDataFrame([], nothing)
     return Measured(store.keep(customers.to_fields(sources, periods, categories, told)), categories)
 
 
