@@ -1129,7 +1129,7 @@ MEANINGS: dict[type[BaseModel], dict[str, str]] = {
     },
     ReturnHotspots: {
         "false_discovery_rate": "At most this share of a week's flags is to be expected to be chance.",
-        "minimum_returned_lines": "Fewer returned lines are never flagged.",
+        "minimum_returned_receipts": "Fewer receipts that bring goods back are never flagged.",
         "minimum_sold_lines": "Where fewer lines were sold, nothing is judged.",
         "trend_weeks": "Weeks that a trend is judged over.",
     },

@@ -40,7 +40,8 @@ def returns(spark: SparkSession, cells: Sequence[tuple[str, int, int, bool, str 
     rows = [
         {
             "branch_id": branch, "category_l1": "Shoes", "currency": "EUR", "starts_on": MONDAY + week * WEEK,
-            "returned_lines": back, "expected_lines": Decimal("1.5"), "p_value": Decimal("0.5"), "is_hotspot": flag,
+            "returned_lines": back,
+            "returned_receipts": back, "expected_receipts": Decimal("1.5"), "p_value": Decimal("0.5"), "is_hotspot": flag,
             "is_simple_hotspot": back > 3, "reason": reason,
         }
         for branch, week, back, flag, reason in cells

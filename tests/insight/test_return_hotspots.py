@@ -21,7 +21,8 @@ MONDAY = date(2026, 1, 5)
 WEEK = timedelta(days=7)
 CELLS = (
     "branch_id STRING, category_l1 STRING, product_line STRING, currency STRING, starts_on DATE, sold_lines BIGINT, "
-    "returned_lines BIGINT, sales_amount DECIMAL(18,2), return_amount DECIMAL(18,2), main_product_id STRING, "
+    "returned_lines BIGINT, returned_receipts BIGINT, sales_amount DECIMAL(18,2), return_amount DECIMAL(18,2), "
+    "main_product_id STRING, "
     "reasons ARRAY<STRUCT<reason: STRING, lines: BIGINT, amount: DECIMAL(18,2)>>, reason STRING, receipt_keys ARRAY<STRING>"
 )
 Counts = tuple[str, str | None, int, int, int]  # branch, product group, week, sold and returned lines
@@ -31,7 +32,7 @@ def cells(spark: SparkSession, rows: Sequence[Counts]) -> DataFrame:
     """Cells whose lines cost 10.00 each."""
     complete: list[tuple[object, ...]] = [
         (
-            branch, group, None, "EUR", MONDAY + week * WEEK, sold, back, Decimal(10 * sold), Decimal(10 * back), None,
+            branch, group, None, "EUR", MONDAY + week * WEEK, sold, back, back, Decimal(10 * sold), Decimal(10 * back), None,
             [], "damaged" if back else None, [],
         )
         for branch, group, week, sold, back in rows
@@ -142,6 +143,7 @@ def test_returns_count_for_the_branch_that_sold_and_in_the_week_in_which_they_ca
             {**shoe_back, "receipt_key": "r1", "reason": "damaged", "gross_amount": Decimal("-60.00")},
             {**shoe_back, "receipt_key": "r4", "reason": "damaged", "gross_amount": Decimal("-10.00"), "product_id": None},
             {**shoe_back, "receipt_key": "r5", "reason": None},
+            {**shoe_back, "receipt_key": "r5", "line_number": 2, "reason": None, "gross_amount": Decimal("-1.00")},  # came once
             {**back, "receipt_key": "r6", "product_key": "k3", "product_id": "p3", "gross_amount": Decimal("-7.00")},
             {**shoe_back, "receipt_key": "r7", "business_date": MONDAY + WEEK},
         ],
@@ -152,9 +154,9 @@ def test_returns_count_for_the_branch_that_sold_and_in_the_week_in_which_they_ca
     assert set(found) == {("A", "Shoes"), ("A", None), ("B", "Bags")}
     shoes, bags, rest = found["A", "Shoes"], found["B", "Bags"], found["A", None]
     assert (shoes["sold_lines"], shoes["sales_amount"]) == (2, Decimal("150.00"))
-    assert (shoes["returned_lines"], shoes["return_amount"]) == (4, Decimal("220.00"))
+    assert (shoes["returned_lines"], shoes["returned_receipts"], shoes["return_amount"]) == (5, 4, Decimal("221.00"))
     told = [(one["reason"], one["lines"], one["amount"]) for one in shoes["reasons"]]
-    assert told == [("size", 2, Decimal(100)), ("damaged", 1, Decimal(70)), (None, 1, Decimal(50))]
+    assert told == [("size", 2, Decimal(100)), (None, 2, Decimal(51)), ("damaged", 1, Decimal(70))]
     assert (shoes["reason"], shoes["main_product_id"], shoes["receipt_keys"]) == ("size", "p1", ["r1", "r2", "r3", "r5", "r4"])
     assert (bags["sold_lines"], bags["returned_lines"], bags["return_amount"]) == (0, 1, Decimal("7.00"))
     assert (bags["reason"], [one["lines"] for one in bags["reasons"]]) == (None, [1])
@@ -176,21 +178,22 @@ def test_what_is_expected_comes_from_the_other_branches_and_groups_so_that_a_hot
     shoes = found["A", "Shoes", 0]
     # Shoes elsewhere 50 of 1000; the other group of A: 12 came back where 4 of 100 are usual: (12 + 10) / (4 + 10).
     rate = Fraction(50, 1000) * Fraction(22, 14)
-    assert abs(Fraction(shoes["expected_line_rate"]) - rate) < Fraction(1, 10**9)
-    assert abs(Fraction(shoes["expected_lines"]) - 100 * rate) < Fraction(1, 10**7)
+    assert abs(Fraction(shoes["expected_receipt_rate"]) - rate) < Fraction(1, 10**9)
+    assert abs(Fraction(shoes["expected_receipts"]) - 100 * rate) < Fraction(1, 10**7)
     assert abs(Fraction(shoes["expected_rate"]) - rate) < Fraction(1, 10**9)
     weight = 100 * Fraction(22, 14)
     p = 2 * exact_tail(90, 140, weight / (weight + 1000))  # two windows are looked at
     assert float(shoes["p_value"]) == pytest.approx(float(p), abs=1e-12)
     assert (shoes["is_hotspot"], shoes["is_simple_hotspot"], shoes["window_weeks"]) == (True, True, 1)
     assert shoes["evidence"] == (
-        "In this week 90 lines came back while 100 were sold; 7.86 were to be expected. This week: 90 of 100, 900.00 EUR. "
+        "In this week 90 receipts brought goods back while 100 lines were sold; 7.86 were to be expected. "
+        "This week: 90 lines of 100, 900.00 EUR. "
         "Reason most often told: damaged."
     )
     assert (shoes["return_rate"], shoes["returned_line_rate"]) == (Decimal("0.9"), Decimal("0.9"))
     assert (shoes["iso_year"], shoes["iso_week"]) == (2026, 2)
     alone = found["C", None, 0]  # no other branch sells it: nothing to compare with
-    assert (alone["expected_line_rate"], alone["p_value"], alone["is_hotspot"]) == (None, None, False)
+    assert (alone["expected_receipt_rate"], alone["p_value"], alone["is_hotspot"]) == (None, None, False)
     assert sum(row["is_hotspot"] for row in found.values()) == 1
 
 
@@ -206,7 +209,7 @@ def test_a_slow_hotspot_is_seen_over_four_weeks_a_small_one_never_and_no_later_w
     flagged = sorted(key for key, row in found.items() if row["is_hotspot"])
     assert flagged == [("A", "Shoes", 6)], "the weeks before have too little yet, week 7 has nothing of its own"
     assert found["A", "Shoes", 6]["window_weeks"] == 4
-    assert found["A", "Shoes", 6]["window_returned_lines"] == 6
+    assert found["A", "Shoes", 6]["window_returned_receipts"] == 6
     assert found["A", "Shoes", 6]["window_sold_lines"] == 180
     assert (found["C", "Shoes", 4]["p_value"], found["C", "Shoes", 4]["is_hotspot"]) == (None, False)
     before = by_cell(to_kpi_return(cells(spark, [row for row in rows if row[2] < 5]), rules))

@@ -84,7 +84,7 @@ def to_judged_weeks(weeks: DataFrame, *, as_of: date, score_above: Decimal) -> D
 def to_judged_hotspots(returns: DataFrame, *, as_of: date) -> DataFrame:
     """Tested cells of gold.kpi_return with ``ours``, ``simple`` (twice the expected rate) and whether either was right.
 
-    Right is a flag that a manager can still act upon: in the two weeks after it more lines of the group came back than expected,
+    Right is a flag that a manager can still act upon: in the two weeks after it the group came back more often than expected,
     or mostly for the same reason as before. The last flag of a hotspot that has ended is not right. The weeks after it are in no
     figure of the flag. Judged where both weeks have ended and in one of them the group was sold or returned.
     """
@@ -92,8 +92,8 @@ def to_judged_hotspots(returns: DataFrame, *, as_of: date) -> DataFrame:
     later = Window.partitionBy(*_CELL).orderBy("_day").rangeBetween(7, 14)
     rows = returns.where(F.date_add("starts_on", 7) <= F.lit(as_of)).withColumn("_day", days).withColumns(
         {
-            "_returned": F.sum("returned_lines").over(later),
-            "_expected": F.sum("expected_lines").over(later),
+            "_returned": F.sum("returned_receipts").over(later),
+            "_expected": F.sum("expected_receipts").over(later),
             "_reasons": F.collect_set("reason").over(later),
         }
     )  # fmt: skip

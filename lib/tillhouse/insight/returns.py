@@ -25,12 +25,12 @@ SERIES = ("branch_id", *GROUP)
 CELL = (*SERIES, "starts_on")
 REFERENCE_WEEKS = 13  # a quarter: enough lines, and not yet another season
 WINDOWS = (1, 4)  # weeks: a sudden hotspot, and a slow one
-PRIOR_LINES = 10  # expected lines that the chain weighs in the rate of a branch
+PRIOR = 10  # expected receipts that the chain weighs in the rate of a branch
 EXAMPLES = 5
 _MONEY = "DECIMAL(18,2)"
 _A_MONDAY = date(1970, 1, 5)
 _COUNTS = "product_id IS NOT NULL AND NOT (bundle_role <=> 'set')"
-_PARTS = ("sold_lines", "returned_lines", "sales_amount", "return_amount")
+_PARTS = ("sold_lines", "returned_lines", "returned_receipts", "sales_amount", "return_amount")
 
 
 def to_return_cells(lines: DataFrame, returns: DataFrame, products: DataFrame, *, as_of: date) -> DataFrame:
@@ -61,10 +61,14 @@ def to_return_cells(lines: DataFrame, returns: DataFrame, products: DataFrame, *
     by_product = returned.where("product_id IS NOT NULL").groupBy(*CELL, "product_id").agg(
         F.struct((-F.count("*")).alias("lines"), F.sum("gross_amount").alias("amount"), "product_id").alias("_product")
     )  # fmt: skip
+    by_receipt = returned.where("product_id IS NOT NULL").groupBy(*CELL).agg(
+        F.count_distinct("receipt_key").alias("returned_receipts")
+    )  # fmt: skip
     reason = F.struct((-F.col("returned_lines")).alias("lines"), (-F.col("return_amount")).alias("amount"), "reason")
     parts = (
         sums.unionByName(by_reason.withColumn("_reason", reason).drop("reason"), allowMissingColumns=True)
         .unionByName(by_product.drop("product_id"), allowMissingColumns=True)
+        .unionByName(by_receipt, allowMissingColumns=True)
         .groupBy(*CELL).agg(
             *(F.coalesce(F.sum(name), F.lit(0)).cast(KPI_RETURN.field(name).dataType).alias(name) for name in _PARTS),
             F.sort_array(F.collect_list("_reason")).alias("_reasons"),
@@ -118,65 +122,64 @@ def with_rates(cells: DataFrame) -> DataFrame:
 def with_expected_rate(cells: DataFrame) -> DataFrame:
     """What rate was to be expected: that of the product group in the other branches, times that of the branch's other groups.
 
-    ``expected_line_rate`` = p x f over the last 13 weeks. p: returned per sold lines of the group in all other branches. f:
-    returned lines of the branch's other groups / what p says of them, both plus 10 lines: a branch with few returns counts as
-    usual (the posterior mean of a gamma-Poisson model with mean 1, see Clayton and Kaldor 1987). Neither p nor f holds the cell
-    itself, so that a hotspot does not raise what is expected of it. NULL where no other branch sells the group. Currencies are
-    chains of their own.
+    ``expected_receipt_rate`` = p x f over the last 13 weeks. p: receipts that bring something of the group back / lines of it
+    sold, in all other branches. f: the former of the branch's other groups / what p says of them, both plus 10: a branch with
+    few returns counts as usual (the posterior mean of a gamma-Poisson model with mean 1, see Clayton and Kaldor 1987). Neither
+    p nor f holds the cell itself, so that a hotspot does not raise what is expected of it. NULL where no other branch sells the
+    group. Currencies are chains of their own.
     """
     own = _last(SERIES, REFERENCE_WEEKS)
     of_chain = cells.groupBy(*GROUP, "_week").agg(*(F.sum(name).alias(f"_chain_{name}") for name in _PARTS))
     of_chain = _with_last_sums(of_chain, GROUP, [f"_chain_{name}" for name in _PARTS])
     rows = _joined(cells, of_chain, (*GROUP, "_week"))
     rows = rows.withColumns({f"_rest_{name}": F.col(f"_chain_{name}") - F.sum(name).over(own) for name in _PARTS})
-    rate = F.when(F.col("_rest_sold_lines") > 0, ratio(F.col("_rest_returned_lines"), F.col("_rest_sold_lines")))
+    rate = F.when(F.col("_rest_sold_lines") > 0, ratio(F.col("_rest_returned_receipts"), F.col("_rest_sold_lines")))
     rows = rows.withColumn("_rest_rate", rate)
     usual = F.coalesce(of_count(F.col("_rest_rate"), F.col("sold_lines")), F.lit(0).cast(RATIO))
-    comparable = F.when(F.col("_rest_rate").isNotNull(), F.col("returned_lines")).otherwise(0)
+    comparable = F.when(F.col("_rest_rate").isNotNull(), F.col("returned_receipts")).otherwise(0)
     rows = rows.withColumns({"_usual": usual, "_comparable": comparable})
     of_branch = rows.groupBy(*BRANCH, "_week").agg(
         F.sum("_usual").cast(RATIO).alias("_branch_usual"), F.sum("_comparable").alias("_branch_comparable")
     )
     of_branch = _with_last_sums(of_branch, BRANCH, ["_branch_usual", "_branch_comparable"])
     rows = _joined(rows, of_branch, (*BRANCH, "_week"))
-    others, usual_others = (
-        F.col(f"_branch_{name}") - F.sum(f"_{name}").over(own) + PRIOR_LINES for name in ("comparable", "usual")
-    )
+    others, usual_others = (F.col(f"_branch_{name}") - F.sum(f"_{name}").over(own) + PRIOR for name in ("comparable", "usual"))
     rows = rows.withColumn("_factor", F.try_divide(others.cast("DECIMAL(12,0)"), usual_others.cast("DECIMAL(20,9)")).cast(RATIO))
     amounts = F.when(F.col("_rest_sales_amount") > 0, ratio(F.col("_rest_return_amount"), F.col("_rest_sales_amount")))
     rows = rows.withColumns(
         {
-            "expected_line_rate": times(F.col("_factor"), F.col("_rest_rate")),
+            "expected_receipt_rate": times(F.col("_factor"), F.col("_rest_rate")),
             "expected_rate": times(F.col("_factor"), amounts),
         }
     )
-    return rows.withColumn("expected_lines", of_count(F.col("expected_line_rate"), F.col("sold_lines")))
+    return rows.withColumn("expected_receipts", of_count(F.col("expected_receipt_rate"), F.col("sold_lines")))
 
 
 def with_hotspots(cells: DataFrame, rules: ReturnHotspots) -> DataFrame:
-    """Flag where so many lines came back that chance hardly explains it, in this week or in the last four together.
+    """Flag where goods came back so often that chance hardly explains it, in this week or in the last four together.
 
-    Given all returned lines of the cell and of the same group in the other branches, those of the cell are binomial with the
-    share of its sold lines (Przyborowski and Wilenski 1940): so a small chain, whose usual rate is hardly known, is judged with
+    Counted are receipts: who takes a whole purchase back brings many lines of a group, but has come once. Given all such
+    receipts of the cell and of the same group in the other branches, those of the cell are binomial with the share of its sold
+    lines (Przyborowski and Wilenski 1940): so a small chain, whose usual rate is hardly known, is judged with
     more care. ``p_value`` is the smaller of both windows times their number; ``q_value`` limits the false flags of each week's
     report over all cells of the chain with enough lines sold (Benjamini and Hochberg 1995). Flagged is a week with q <=
-    ``false_discovery_rate``, at least ``minimum_returned_lines`` in the window, and more than expected in the week itself.
+    ``false_discovery_rate``, at least ``minimum_returned_receipts`` in the window, and more than expected in the week itself.
     ``is_simple_hotspot`` is what a report without statistics would mark: more than twice the expected rate.
     """
     rows = cells
     for weeks in WINDOWS:
         window = _last(SERIES, weeks)
-        rows = rows.withColumns({f"_{part}_{weeks}": F.sum(part).over(window) for part in ("sold_lines", "returned_lines")})
+        rows = rows.withColumns({f"_{part}_{weeks}": F.sum(part).over(window) for part in ("sold_lines", "returned_receipts")})
     rows = rows.withColumn("_tests", F.array_compact(F.array(*(_test(weeks, rules) for weeks in WINDOWS))))
     best = F.array_min("_tests")
     p_value = F.when(F.size("_tests") > 0, F.least(best["p"] * F.size("_tests"), F.lit(1.0)))
     rows = rows.withColumns({"_best": best, "_p": p_value}).transform(with_q_value, "_p", ["starts_on"])
-    is_enough = F.col("window_returned_lines") >= rules.minimum_returned_lines
+    is_enough = F.col("window_returned_receipts") >= rules.minimum_returned_receipts
     is_rare = F.col("q_value") <= float(rules.false_discovery_rate)
-    is_above = F.col("returned_lines") > F.col("expected_lines")
-    is_double = (F.col("sold_lines") >= rules.minimum_sold_lines) & (F.col("returned_lines") > 2 * F.col("expected_lines"))
+    is_above = F.col("returned_receipts") > F.col("expected_receipts")
+    is_double = (F.col("sold_lines") >= rules.minimum_sold_lines) & (F.col("returned_receipts") > 2 * F.col("expected_receipts"))
     rows = rows.withColumns(
-        {f"window_{name}": F.col("_best")[name] for name in ("weeks", "sold_lines", "returned_lines", "expected_lines")}
+        {f"window_{name}": F.col("_best")[name] for name in ("weeks", "sold_lines", "returned_receipts", "expected_receipts")}
     )
     rows = rows.withColumns(
         {
@@ -188,17 +191,17 @@ def with_hotspots(cells: DataFrame, rules: ReturnHotspots) -> DataFrame:
 
 
 def _test(weeks: int, rules: ReturnHotspots) -> Column:
-    sold, returned = F.col(f"_sold_lines_{weeks}"), F.col(f"_returned_lines_{weeks}")
+    sold, returned = F.col(f"_sold_lines_{weeks}"), F.col(f"_returned_receipts_{weeks}")
     weight = F.col("_factor").cast("double") * sold
     share = weight / (weight + F.col("_rest_sold_lines"))
-    tail = binomial_tail(returned, returned + F.col("_rest_returned_lines"), share)
+    tail = binomial_tail(returned, returned + F.col("_rest_returned_receipts"), share)
     is_tested = (sold >= rules.minimum_sold_lines) & (F.col("_rest_sold_lines") > 0)
     tested = F.struct(
         tail.alias("p"),
         F.lit(weeks).alias("weeks"),
         sold.alias("sold_lines"),
-        returned.alias("returned_lines"),
-        of_count(F.col("expected_line_rate"), sold).alias("expected_lines"),
+        returned.alias("returned_receipts"),
+        of_count(F.col("expected_receipt_rate"), sold).alias("expected_receipts"),
     )
     return F.when(is_tested, tested)
 
@@ -206,12 +209,12 @@ def _test(weeks: int, rules: ReturnHotspots) -> Column:
 def with_trend(cells: DataFrame, rules: ReturnHotspots) -> DataFrame:
     """KPI 19: whether the line rate of a branch and group rises or falls over the last ``trend_weeks`` weeks with sales.
 
-    See ``with_mann_kendall``. It is told where these weeks have as many sold and returned lines as a hotspot needs.
+    See ``with_mann_kendall``. It is told where these weeks have as many sold lines and returns as a hotspot needs.
     """
     window = _last(SERIES, rules.trend_weeks)
     rate = F.col("returned_line_rate")
     point = F.when(rate.isNotNull(), F.struct(F.col("_week").alias("week"), rate.alias("rate")))
-    is_enough = (F.sum("returned_lines").over(window) >= rules.minimum_returned_lines) & (
+    is_enough = (F.sum("returned_receipts").over(window) >= rules.minimum_returned_receipts) & (
         F.sum("sold_lines").over(window) >= rules.minimum_sold_lines
     )
     rows = cells.withColumns({"_points": F.collect_list(point).over(window), "_is_enough": is_enough})
@@ -226,10 +229,10 @@ def _with_evidence(cells: DataFrame) -> DataFrame:
     text = F.concat(
         weeks,
         F.format_string(
-            " %d lines came back while %d were sold; %.2f were to be expected.",
-            "window_returned_lines", "window_sold_lines", F.col("window_expected_lines").cast("double"),
+            " %d receipts brought goods back while %d lines were sold; %.2f were to be expected.",
+            "window_returned_receipts", "window_sold_lines", F.col("window_expected_receipts").cast("double"),
         ),
-        F.format_string(" This week: %d of %d, ", "returned_lines", "sold_lines"),
+        F.format_string(" This week: %d lines of %d, ", "returned_lines", "sold_lines"),
         F.concat(F.col("return_amount").cast("string"), F.lit(" "), "currency", F.lit(".")),
         F.coalesce(F.concat(F.lit(" Reason most often told: "), "reason", F.lit(".")), F.lit(" No reason is told.")),
     )  # fmt: skip

@@ -27,7 +27,7 @@ class ReturnHotspots(StrictModel):
     """When the returns of a product group in a branch are conspicuous: KPI 19."""
 
     false_discovery_rate: Decimal = Field(default=Decimal("0.01"), gt=0, lt=1)
-    minimum_returned_lines: int = Field(default=3, ge=1)
+    minimum_returned_receipts: int = Field(default=3, ge=1)
     minimum_sold_lines: int = Field(default=20, ge=1)
     trend_weeks: int = Field(default=8, ge=4)
 
