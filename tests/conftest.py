@@ -129,12 +129,18 @@ class Chain:
         return Store(self.spark, str(self.lake), str(self.vault))
 
     def run(
-        self, as_of: date | None = None, full: bool = False, now: datetime | None = None, to_step: str = "kpi"
+        self,
+        as_of: date | None = None,
+        full: bool = False,
+        now: datetime | None = None,
+        *,
+        from_step: str | None = None,
+        to_step: str = "kpi",
     ) -> list[StepResult]:
         """The steps, as ``tillhouse run`` does, but for figures about customers; the audit must agree."""
         started_at = now or utc_now()
         job = Run(self.store, self.config, new_run_id(started_at), started_at, as_of, full)
-        results = pipeline.run(job, pipeline.select(to_step=to_step))
+        results = pipeline.run(job, pipeline.select(from_step=from_step, to_step=to_step))
         pipeline.check_audit(job)
         return results
 

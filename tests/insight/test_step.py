@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from tests.conftest import ROOT, Chain, time_zone
 from tillhouse import cli
+from tillhouse.ops.runs import StepResult
 from tillhouse.tables import gold
 
 # What was decided when is kept as it was; all else is told by deliveries and conf.
@@ -39,7 +40,7 @@ def at_once(demo_lake: Chain, conf: Path, tmp_path_factory: pytest.TempPathFacto
     """Four weeks, measured by months in one run, in a session of another time zone. Tests only read it."""
     chain = copy_of(demo_lake, conf, tmp_path_factory.mktemp("at_once"))
     with time_zone(chain.spark, "America/New_York"):
-        chain.run(as_of=AS_OF, to_step="insight")
+        measure(chain, AS_OF)
     return chain
 
 
@@ -47,10 +48,15 @@ def at_once(demo_lake: Chain, conf: Path, tmp_path_factory: pytest.TempPathFacto
 def by_night(demo_lake: Chain, conf: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """The same: as of a day in the middle first, then what came after that day."""
     chain = copy_of(demo_lake, conf, tmp_path_factory.mktemp("by_night"))
-    chain.run(as_of=date(2017, 1, 18), to_step="insight")
+    measure(chain, date(2017, 1, 18))
     with time_zone(chain.spark, "Asia/Tokyo"):
-        chain.run(as_of=AS_OF, to_step="insight")
+        measure(chain, AS_OF)
     return chain
+
+
+def measure(chain: Chain, as_of: date) -> list[StepResult]:
+    """The step alone, on the facts as they are: what is not before ``as_of`` is not known to it."""
+    return chain.run(as_of=as_of, from_step="insight", to_step="insight")
 
 
 def copy_of(lake: Chain, conf: Path, folder: Path) -> Chain:
@@ -66,7 +72,7 @@ def test_nights_give_what_one_run_gives_whatever_the_zone_of_the_session(at_once
 
 def test_a_run_without_news_measures_nothing(by_night: Chain) -> None:
     before = {table.full_name: by_night.store.version(table) for table in gold.INSIGHT_TABLES}
-    results = {result.step: result.status for result in by_night.run(as_of=AS_OF, to_step="insight")}
+    results = {result.step: result.status for result in measure(by_night, AS_OF)}
     assert results["insight"] == "unchanged"
     assert {table.full_name: by_night.store.version(table) for table in gold.INSIGHT_TABLES} == before
 
@@ -96,7 +102,7 @@ def test_another_definition_is_a_change_and_nobody_moves(at_once: Chain, conf: P
     chain = Chain(tmp_path / "copy", folder, at_once.spark)
     store = chain.store
     moves = store.version(gold.SEGMENT_MOVE)
-    [result] = [result for result in chain.run(as_of=AS_OF, to_step="insight") if result.step == "insight"]
+    [result] = [result for result in measure(chain, AS_OF) if result.step == "insight"]
     assert result.reason == "changed: segments.yml"
     changes = store.read(gold.SEGMENT_CHANGE).collect()
     assert {row["rule_set"] for row in changes} == {"value"}
