@@ -188,7 +188,10 @@ STEPS = (
             gold.CLOSED_PERIOD, silver.RECEIPT, silver.RECEIPT_VERSION, ops.FILE_LEDGER,
         ),
         writes=lambda config: (gold.KPI_BRANCH_DAY, gold.KPI_BRANCH_WEEK, gold.RESTATEMENT),
-        depends_on=lambda run: {"measures": metrics.RECEIPTS.definition, kpi_rules.FILE: kpi_rules.load(run.config)},
+        depends_on=lambda run: {
+            "measures": metrics.RECEIPTS.definition, "rules": kpi_step.RULES_VERSION,
+            kpi_rules.FILE: kpi_rules.load(run.config),
+        },
         run=lambda run, since: {
             **kpi_step.run(run.store, kpi_rules.load(run.config), run.config.entities, since),
             **restatement.run(run.store, run.run_id, run.as_of, since),

@@ -22,6 +22,8 @@ from tillhouse.tables import gold
 from tillhouse.tables.entities import PLAN
 from tillhouse.tables.gold import KPI_BRANCH_DAY, KPI_BRANCH_WEEK
 
+RULES_VERSION = 2  # grows with each change of what weeks are told of; 2: repurchase_rate
+
 
 def run(store: Store, rules: KpiRules, delivered: AbstractSet[str], since: Since | None) -> dict[str, int]:
     """Publish the figures of every day and week on which something has changed that they depend on.
