@@ -24,6 +24,7 @@ import duckdb
 import pytest
 import yaml
 from deltalake import DeltaTable
+from demo import run_pipeline
 from make_demo_exports import make_exports
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -45,20 +46,19 @@ CENT = Decimal(100)
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Chain:
-    """The whole plain demo after one run. Tests only read it. It has no companies: reorder signals are asked of all."""
+    """The whole plain demo, made by the job that ``scripts/demo`` submits. It has no companies: reorder signals are of all."""
     folder = tmp_path_factory.mktemp("plain")
-    made = os.environ.get("TILLHOUSE_PLAIN_DEMO")  # a demo that lies there already, to try these tests in a minute
     conf = folder / "conf"
     shutil.copytree(ROOT / "conf", conf)
     (conf / "insight.yml").write_text("reorder: {population: all}\n", "utf-8")
-    if made:
-        os.environ["TILLHOUSE_TOKEN_KEY"] = (Path(made) / "secrets" / "token.key").read_text("utf-8").strip()
-        return Chain(Path(made), conf, spark)
-    make_exports(folder, None, None, plain=True)
-    chain = Chain(folder, conf, spark)
-    with settings(spark, MUCH):
-        chain.run(to_step="insight")
-    return chain
+    made = os.environ.get("TILLHOUSE_PLAIN_DEMO")  # a demo that lies there already, to try these tests in minutes
+    if not made:
+        make_exports(folder, None, None, plain=True)
+        with pytest.MonkeyPatch.context() as environment:  # the job is a user's: it knows nothing of this session
+            for name in [name for name in os.environ if name.startswith(("PYSPARK_", "SPARK_", "TILLHOUSE_", "JDK_JAVA_"))]:
+                environment.delenv(name)
+            assert run_pipeline(folder, conf) == 0, (folder / "run.log").read_text("utf-8")[-3000:]
+    return Chain(Path(made or folder), conf, spark)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,9 @@ def con(plain: Chain) -> duckdb.DuckDBPyConnection:
     plain_kpis.create_lines(connection, Path(package.origin).parent / "data")
     with (plain.truth / "cards.csv").open(encoding="utf-8", newline="") as file:
         cards = [(row["card_number"], int(row["household_id"])) for row in csv.DictReader(file)]
-    key = plain.config.token_key()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TILLHOUSE_TOKEN_KEY", (plain.folder / "secrets" / "token.key").read_text("utf-8").strip())
+        key = plain.config.token_key()
     tokens = [(token("card", card, key), household) for card, household in cards]
     connection.execute("CREATE TABLE card (card_token VARCHAR, household_id BIGINT)")
     connection.executemany("INSERT INTO card VALUES (?, ?)", tokens)
