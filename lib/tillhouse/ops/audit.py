@@ -224,13 +224,12 @@ def kpi(run: Run, since: Since | None) -> list[Measured]:
 
 def insight(run: Run, since: Since | None) -> list[Measured]:  # noqa: ARG001 - all of the present
     """Purchases of customers = those of receipts; scores = sums of points; returns by week = those of receipts."""
-    states = run.store.read(gold.CUSTOMER_STATE)
-    now = F.broadcast(states.agg(F.max("as_of").alias("as_of")))
-    states, scores = (rows.join(now, on="as_of", how="left_semi") for rows in (states, run.store.read(gold.QUALITY_SCORE)))
-    identified = run.store.read(gold.FCT_RECEIPT).where("customer_id IS NOT NULL AND is_basket")
+    as_of = run.store.read(gold.CUSTOMER_STATE).agg(F.max("as_of")).collect()[0][0]
+    states, scores = (run.store.read(table).where(F.col("as_of") == as_of) for table in (gold.CUSTOMER_STATE, gold.QUALITY_SCORE))
+    every = run.store.read(gold.FCT_RECEIPT).where(F.col("business_date") < as_of)
+    identified = every.where("customer_id IS NOT NULL AND is_basket")
     points = F.aggregate("_points", F.lit(0).cast(_SUM), lambda total, part: (total + part).cast(_SUM))
     of_scores = scores.withColumn("_points", F.map_values("points"))
-    every = run.store.read(gold.FCT_RECEIPT)
     bought, known, parts, whole, came_back, cells = _sums(
         (identified, F.count("*"), F.lit(0)),
         (states, F.sum("purchase_count"), F.lit(0)),
