@@ -7,7 +7,7 @@ import json
 import secrets
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import TextIO
 
@@ -163,13 +163,13 @@ def _add_lake_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     _add_lake_arguments(parser)
-    parser.add_argument("--as-of", type=_date, help="business time, exclusive: only trading days before it (all)")
+    parser.add_argument("--as-of", type=text.to_date, help="business time, exclusive: only trading days before it (all)")
     parser.add_argument("--run-id", help="name of the run (time of its start)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write what the run did, and how the lake is, as JSON")
     scope = parser.add_mutually_exclusive_group()
     scope.add_argument("--full", action="store_true", help="recompute everything from bronze")
-    scope.add_argument("--from", dest="first", type=_date, help="recompute from this trading day on, from bronze")
-    parser.add_argument("--to", dest="last", type=_date, help="recompute up to and with this trading day (the last)")
+    scope.add_argument("--from", dest="first", type=text.to_date, help="recompute from this trading day on, from bronze")
+    parser.add_argument("--to", dest="last", type=text.to_date, help="recompute up to and with this trading day (the last)")
     parser.add_argument("--branch", nargs="+", default=(), metavar="ID", help="recompute these branches, within --from and --to")
     parser.add_argument(
         "--wait", type=_minutes, default=0.0, metavar="MINUTES", help="how long to wait while another run works on the lake (0)"
@@ -193,13 +193,6 @@ def _again(given: argparse.Namespace) -> str | None:
     parts += [f"business_date <= DATE'{given.last}'"] if given.last else []
     parts += [f"branch_id IN ({quoted(given.branch)})"] if given.branch else []
     return " AND ".join(parts) or None
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date; write yyyy-mm-dd") from None
 
 
 def _minutes(text: str) -> float:
@@ -378,7 +371,7 @@ def _add_exceptions(parser: argparse.ArgumentParser) -> None:
     parsers["export"].add_argument("--to", type=Path, required=True, metavar="FILE", help="the CSV file to write")
     late = actions.add_parser("overdue", help="how many are overdue, by who answers for them and level of escalation")
     _add_lake_arguments(late)
-    late.add_argument("--as-of", type=_date, help="overdue at the beginning of this day, UTC (now)")
+    late.add_argument("--as-of", type=text.to_date, help="overdue at the beginning of this day, UTC (now)")
     late.add_argument("--json", action="store_true", help="as JSON lines")
 
 

@@ -15,8 +15,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tillhouse.frames import union
+from tillhouse.insight.figures import ratio
 from tillhouse.insight.rules import Reorder
-from tillhouse.insight.statistics import median, ratio
+from tillhouse.insight.statistics import median
 from tillhouse.tables.gold_flags import FLAG_BACKTEST
 
 Every = Literal["month", "quarter"]
@@ -27,7 +28,7 @@ _BRANCH = ("branch_id", "currency")
 _CELL = ("branch_id", "category_l1", "product_line", "currency")
 _JUDGED_BY = {
     "week_anomaly": "in the week after it at least half of the distance to the median week of the branch was gone",
-    "return_hotspot": "in the two weeks after it more lines came back than expected, or mostly for the same reason",
+    "return_hotspot": "in the two weeks after it returns were more frequent than expected, or mostly for the same reason",
     "reorder_signal": "no purchase within the horizon after as_of",
 }
 

@@ -13,14 +13,15 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tillhouse.frames import union
+from tillhouse.insight.figures import ratio
 from tillhouse.insight.rules import InsightRules
+from tillhouse.insight.statistics import gaps, median
 from tillhouse.tables.gold_customers import CUSTOMER_STATE, LATER
 from tillhouse.tables.line_parts import IS_SOLD, LINE_PARTS
 
 PERIODS = "as_of DATE, first_date DATE"
 KEY = ["as_of", "customer_id"]
 TIES = ("first_purchase_date", "smallest_receipt_key")
-_RATIO = "DECIMAL(28,12)"
 _WEEKS = 13
 
 
@@ -116,18 +117,14 @@ def to_purchases(visits: DataFrame) -> DataFrame:
 
 def _with_rhythm(customers: DataFrame) -> DataFrame:
     """First and last date, gaps and weeks of what was bought. ``_dates``: distinct dates with a purchase, in order."""
-    following = F.slice("_dates", 2, F.greatest(F.size("_dates") - 1, F.lit(0)))
-    both = F.arrays_zip(following.alias("day"), F.slice("_dates", 1, F.size(following)).alias("before"))
-    gaps = F.array_sort(F.transform(both, lambda dates: F.date_diff(dates["day"], dates["before"])))
     count = F.size("_gaps")
-    middle = (F.element_at("_gaps", _half(count + 1)) + F.element_at("_gaps", _half(count + 2))).cast("DECIMAL(9,1)")
     total = F.aggregate("_gaps", F.lit(0), lambda sum_, gap: sum_ + gap)
     ages = F.transform("_dates", lambda day: F.floor((F.date_diff(F.col("as_of"), day) - 1) / 7).cast("int"))
     weeks = F.size(F.array_distinct(F.filter(ages, lambda week: week < _WEEKS)))
     busiest = F.array_position("_weekdays", F.array_max("_weekdays")).cast("int")
     rows = customers.withColumns(
         {
-            "_gaps": gaps,
+            "_gaps": gaps(F.col("_dates")),
             "first_purchase_date": F.try_element_at("_dates", F.lit(1)),
             "last_purchase_date": F.try_element_at("_dates", F.lit(-1)),
             "purchase_dates": F.size("_dates").cast("bigint"),
@@ -138,16 +135,12 @@ def _with_rhythm(customers: DataFrame) -> DataFrame:
     return rows.withColumns(
         {
             "gap_count": count,
-            "median_gap_days": F.when(count > 0, (middle / 2).cast("DECIMAL(9,1)")),
+            "median_gap_days": F.when(count > 0, median(F.col("_gaps"), "DECIMAL(9,1)")),
             "mean_gap_days": F.when(count > 0, ratio(total, count)),
             "inactivity_days": F.date_diff("as_of", "last_purchase_date"),
             "tenure_days": F.date_diff("as_of", "first_purchase_date"),
         }
     ).drop("_gaps")
-
-
-def _half(number: Column) -> Column:
-    return F.greatest(F.floor(number / 2), F.lit(1)).cast("int")
 
 
 def to_places(visits: DataFrame) -> DataFrame:
@@ -301,12 +294,6 @@ def with_rfm(customers: DataFrame, ties: str, tie_keys: Sequence[str] = TIES) ->
     if ties == "equal":
         ranked = ranked.withColumns({name: F.min(name).over(equal) for name, (_, equal) in scores.items()})
     return ranked.withColumns({name: F.when(has_bought, F.col(name)) for name in values})
-
-
-def ratio(part: Column, whole: Column) -> Column:
-    """A part of a whole with 12 decimals; NULL where the whole is 0."""
-    divisor = F.when(whole != 0, whole.cast("DECIMAL(18,2)"))
-    return (part.cast("DECIMAL(24,3)") / divisor).cast(_RATIO)
 
 
 def _conform(customers: DataFrame) -> DataFrame:

@@ -10,12 +10,13 @@ from pyspark.sql import functions as F
 RATIO = "DECIMAL(28,12)"
 MONEY = "DECIMAL(18,2)"
 UNKNOWN = "unknown"
+_DIVIDED = "DECIMAL(24,3)"  # of wider numbers Spark cuts decimals off
 
 
 def ratio(part: str | Column, whole: str | Column) -> Column:
-    """Quotient of two counts or amounts, in decimal; NULL where the whole is 0."""
+    """Quotient of two counts, quantities or amounts, in decimal; NULL where the whole is 0 or the quotient above 16 digits."""
     part, whole = (F.col(side) if isinstance(side, str) else side for side in (part, whole))
-    return F.try_divide(part.cast("DECIMAL(24,3)"), whole.cast("DECIMAL(20,0)")).cast(RATIO)
+    return F.try_divide(part.cast(_DIVIDED), whole.cast(_DIVIDED)).try_cast(RATIO)
 
 
 def quantile(values: str, share: float, times: str | None = None) -> Column:

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.insight.rules import Reorder
-from tillhouse.insight.statistics import median
+from tillhouse.insight.statistics import gaps, median
 from tillhouse.tables.gold_flags import REORDER_SIGNAL
 from tillhouse.tables.line_parts import IS_SOLD
 
@@ -74,7 +74,7 @@ def to_reorder_state(customers: DataFrame, purchases: DataFrame, rules: Reorder)
         known = known.where(F.col("customer_type") == rules.population)
     rows = known.join(purchases, on="customer_id", how="inner")
     rows = rows.withColumn("days", F.filter("days", lambda one: one["day"] < F.col("as_of")))
-    rows = rows.where(F.size("days") > rules.minimum_gaps).withColumn("gaps", _gaps())
+    rows = rows.where(F.size("days") > rules.minimum_gaps).withColumn("gaps", gaps(F.col("days.day")))
     rows = rows.withColumns({"gap_count": F.size("gaps"), "median_gap_days": median(F.col("gaps"), _DAYS)})
     rows = rows.withColumn("mad_days", _mad("gaps", "median_gap_days"))
     last = F.element_at("days", -1)
@@ -158,13 +158,6 @@ def to_reorder_signals(state: DataFrame, rules: Reorder) -> DataFrame:
         F.explode(F.concat(F.array_compact(told), news)).alias("_signal"),
     ).select("*", "_signal.*")  # fmt: skip
     return REORDER_SIGNAL.conform(signals)
-
-
-def _gaps() -> Column:
-    """Days between each purchase day and the one before."""
-    later = F.slice("days", F.lit(2), F.size("days") - 1)
-    earlier = F.slice("days", F.lit(1), F.size("days") - 1)
-    return F.zip_with(later, earlier, lambda one, other: F.date_diff(one["day"], other["day"]))
 
 
 def _mad(values: str, middle: str, kind: str = "DECIMAL(9,2)") -> Column:

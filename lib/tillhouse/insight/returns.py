@@ -14,8 +14,9 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
 
+from tillhouse.insight.figures import MONEY, RATIO, ratio
 from tillhouse.insight.rules import ReturnHotspots
-from tillhouse.insight.statistics import RATIO, binomial_tail, of_count, ratio, times, with_mann_kendall, with_q_value
+from tillhouse.insight.statistics import binomial_tail, of_count, times, with_mann_kendall, with_q_value
 from tillhouse.tables.gold_flags import KPI_RETURN
 from tillhouse.tables.line_parts import IS_SOLD
 
@@ -27,7 +28,6 @@ REFERENCE_WEEKS = 13  # a quarter: enough lines, and not yet another season
 WINDOWS = (1, 4)  # weeks: a sudden hotspot, and a slow one
 PRIOR = 10  # expected receipts that the chain weighs in the rate of a branch
 EXAMPLES = 5
-_MONEY = "DECIMAL(18,2)"
 _A_MONDAY = date(1970, 1, 5)
 _COUNTS = "product_id IS NOT NULL AND NOT (bundle_role <=> 'set')"
 _PARTS = ("sold_lines", "returned_lines", "returned_receipts", "sales_amount", "return_amount")
@@ -52,7 +52,7 @@ def to_return_cells(lines: DataFrame, returns: DataFrame, products: DataFrame, *
         F.count(F.when(F.expr(f"{IS_SOLD} AND {_COUNTS}"), 1)).alias("sold_lines"),
         F.sum(F.when(F.col("is_revenue"), F.col("gross_amount")).otherwise(0)).alias("sales_amount"),
     )
-    amount = (-F.sum("gross_amount")).cast(_MONEY)
+    amount = (-F.sum("gross_amount")).cast(MONEY)
     by_reason = returned.groupBy(*CELL, "reason").agg(
         F.count("product_id").alias("returned_lines"),
         amount.alias("return_amount"),
@@ -83,7 +83,7 @@ def _with_reasons(cells: DataFrame) -> DataFrame:
     reasons = F.transform(
         "_reasons",
         lambda one: F.struct(
-            one["reason"].alias("reason"), (-one["lines"]).alias("lines"), (-one["amount"]).cast(_MONEY).alias("amount")
+            one["reason"].alias("reason"), (-one["lines"]).alias("lines"), (-one["amount"]).cast(MONEY).alias("amount")
         ),
     )
     keys = F.slice(F.array_distinct(F.transform("_examples", lambda one: one["receipt_key"])), 1, EXAMPLES)

@@ -8,12 +8,12 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from tillhouse.insight.figures import ratio
 from tillhouse.insight.score_rules import CAP, Cap, Criterion, Linear, ScoreRules
 from tillhouse.tables.gold_scores import QUALITY_GROUP, QUALITY_SCORE
 
 POINTS = "decimal(12,2)"
 NUMBER = "decimal(28,12)"
-RATIO = "decimal(28,12)"
 NONE = "none"  # group or colour of who has no score
 _PART = "_part_"
 _KEYS = ("as_of", "customer_id")
@@ -166,10 +166,10 @@ def _with_shares(groups: DataFrame) -> DataFrame:
     has_currency, has_revenue = F.col("currency").isNotNull(), F.col("_all_revenue") > 0
     return totals.withColumns(
         {
-            "customer_share": _ratio(F.col("customers"), F.col("_all")),
-            "cumulative_share": _ratio(F.col("customers_cumulative"), F.col("_all")),
+            "customer_share": ratio(F.col("customers"), F.col("_all")),
+            "cumulative_share": ratio(F.col("customers_cumulative"), F.col("_all")),
             "revenue": F.when(has_currency, F.col("_revenue")),
-            "revenue_share": F.when(has_currency & has_revenue, _ratio(F.col("_revenue"), F.col("_all_revenue"))),
+            "revenue_share": F.when(has_currency & has_revenue, ratio(F.col("_revenue"), F.col("_all_revenue"))),
         }
     )
 
@@ -222,10 +222,6 @@ def top_movers(moves: DataFrame, limit: int) -> DataFrame:
     moved = moves.where("change <> 0").withColumn("direction", F.when(F.col("change") > 0, F.lit("gains")).otherwise("loses"))
     most = Window.partitionBy("as_of", "direction").orderBy(F.desc(F.abs("change")), "position_before")
     return moved.withColumn("place", F.row_number().over(most)).where(F.col("place") <= limit)
-
-
-def _ratio(numerator: Column, denominator: Column) -> Column:
-    return (numerator.cast("decimal(24,3)") / F.nullif(denominator, F.lit(0))).cast(RATIO)
 
 
 def _points(value: Decimal) -> Column:

@@ -15,6 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from tillhouse.insight.figures import ratio
 from tillhouse.insight.segment_rules import THRESHOLD_TYPE, Definition, Threshold
 from tillhouse.tables.gold_segments import (
     NO_BRANCH,
@@ -27,8 +28,6 @@ from tillhouse.tables.gold_segments import (
 )
 
 _CENTS = "DECIMAL(18,2)"
-_PARTED = "DECIMAL(24,3)"  # what is divided: of wider numbers Spark cuts decimals off
-_RATIO = "DECIMAL(28,12)"
 _OF_CUSTOMER = ("as_of", "customer_id", "branch_id", "currency", "revenue")
 
 
@@ -104,7 +103,7 @@ def to_sizes(memberships: DataFrame, fields: DataFrame) -> DataFrame:
         F.count("*").alias("customers"), F.sum("revenue").cast(_CENTS).alias("revenue")
     )
     sizes = segments.join(F.broadcast(of_all), on=["as_of", "currency"], how="left")
-    return SEGMENT_SIZE.conform(sizes.withColumn("revenue_share", _ratio(F.col("revenue"), F.col("_of_all"))))
+    return SEGMENT_SIZE.conform(sizes.withColumn("revenue_share", ratio(F.col("revenue"), F.col("_of_all"))))
 
 
 def to_moves(memberships: DataFrame, fields: DataFrame, definitions: Sequence[Definition], as_ofs: Sequence[date]) -> DataFrame:
@@ -135,7 +134,7 @@ def to_moves(memberships: DataFrame, fields: DataFrame, definitions: Sequence[De
     filled = cells.join(counts, on=[*_OF_PAIR, "from_segment", "to_segment"], how="left")
     matrix = filled.withColumn("customers", F.coalesce("_customers", F.lit(0).cast("bigint")))
     of_row = F.sum("customers").over(Window.partitionBy(*_OF_PAIR, "from_segment"))
-    return SEGMENT_MOVE.conform(matrix.withColumn("move_share", _ratio(F.col("customers"), of_row)))
+    return SEGMENT_MOVE.conform(matrix.withColumn("move_share", ratio(F.col("customers"), of_row)))
 
 
 def to_effects(memberships: DataFrame, receipts: DataFrame, periods: Sequence[Period]) -> DataFrame:
@@ -155,12 +154,12 @@ def to_effects(memberships: DataFrame, receipts: DataFrame, periods: Sequence[Pe
     )
     effects = sums.withColumns(
         {
-            "retention": _ratio(F.col("active_customers"), F.col("customers")),
+            "retention": ratio(F.col("active_customers"), F.col("customers")),
             "revenue_before": F.when(F.col("before_as_of").isNotNull(), F.col("_before").cast(_CENTS)),
         }
     )
     compared = F.when(F.col("revenue_before") > 0, F.col("revenue_before"))
-    change = _ratio(F.col("revenue_after") - F.col("revenue_before"), compared)
+    change = ratio(F.col("revenue_after") - F.col("revenue_before"), compared)
     return SEGMENT_EFFECT.conform(effects.withColumn("revenue_change", change))
 
 
@@ -221,10 +220,6 @@ def _value(threshold: Threshold) -> Column:
     )
     own = [F.when(F.col(column) == name, F.lit(value)) for values, column in places for name, value in values.items()]
     return F.coalesce(*(value.cast(THRESHOLD_TYPE) for value in (*own, F.lit(threshold.default))))
-
-
-def _ratio(part: Column, whole: Column) -> Column:
-    return F.try_divide(part.cast(_PARTED), whole.cast(_PARTED)).cast(_RATIO)
 
 
 _OF_PAIR = ("from_as_of", "to_as_of", "rule_set", "definition_version")

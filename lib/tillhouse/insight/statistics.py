@@ -9,13 +9,9 @@ from decimal import Decimal
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-RATIO = "DECIMAL(28,12)"
+from tillhouse.insight.figures import RATIO
+
 _LARGEST_EXACT = 20  # of factorials in 64 bits
-
-
-def ratio(numerator: Column, denominator: Column) -> Column:
-    """Quotient in decimals; NULL where the denominator is 0. A wide numerator would leave too few decimals."""
-    return F.try_divide(numerator.cast("DECIMAL(24,3)"), denominator).try_cast(RATIO)
 
 
 def times(rate: Column, factor: Column) -> Column:
@@ -33,6 +29,12 @@ def median(values: Column, kind: str) -> Column:
     ordered = F.sort_array(values)
     low, high = (F.get(ordered, F.floor(place / 2).cast("int")) for place in (F.size(values) - 1, F.size(values)))
     return ((low + high).cast("DECIMAL(30,12)") * F.lit(Decimal("0.5"))).cast(kind)
+
+
+def gaps(days: Column) -> Column:
+    """Days between each of an array of dates in order and the one before."""
+    later, earlier = (F.slice(days, F.lit(start), F.greatest(F.size(days) - 1, F.lit(0))) for start in (2, 1))
+    return F.zip_with(later, earlier, F.date_diff)
 
 
 def log_factorial(number: Column) -> Column:

@@ -224,9 +224,14 @@ def kpi(run: Run, since: Since | None) -> list[Measured]:
 
 def insight(run: Run, since: Since | None) -> list[Measured]:  # noqa: ARG001 - all of the present
     """Purchases of customers = those of receipts; scores = sums of points; returns by week = those of receipts."""
-    as_of = run.store.read(gold.CUSTOMER_STATE).agg(F.max("as_of")).collect()[0][0]
-    states, scores = (run.store.read(table).where(F.col("as_of") == as_of) for table in (gold.CUSTOMER_STATE, gold.QUALITY_SCORE))
-    every = run.store.read(gold.FCT_RECEIPT).where(F.col("business_date") < as_of)
+    measured = run.store.read(gold.CUSTOMER_STATE).agg(F.max("as_of")).collect()[0][0]
+    as_of = measured or run.as_of  # nobody is measured where no customer is known
+    states, scores = (
+        run.store.read(table).where(F.col("as_of") == F.lit(as_of)) for table in (gold.CUSTOMER_STATE, gold.QUALITY_SCORE)
+    )
+    every = run.store.read(gold.FCT_RECEIPT)
+    if as_of is not None:
+        every = every.where(F.col("business_date") < as_of)
     identified = every.where("customer_id IS NOT NULL AND is_basket")
     points = F.aggregate("_points", F.lit(0).cast(_SUM), lambda total, part: (total + part).cast(_SUM))
     of_scores = scores.withColumn("_points", F.map_values("points"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser, add_lake_arguments: AddLake) 
     parsers = {name: actions.add_parser(name, help=help_text) for name, help_text in _HELPS.items()}
     for one in parsers.values():
         add_lake_arguments(one)
-        one.add_argument("--as-of", type=_date, help="scores of all that happened before this day (the latest)")
+        one.add_argument("--as-of", type=text.to_date, help="scores of all that happened before this day (the latest)")
     for name in ("list", "addresses"):
         chosen = parsers[name].add_mutually_exclusive_group(required=name == "addresses")
         chosen.add_argument("--min", type=_points, metavar="N", help="only scores of at least N")
@@ -57,13 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser, add_lake_arguments: AddLake) 
     parsers["addresses"].add_argument("--to", type=Path, required=True, metavar="FILE", help="the CSV file to write")
     for name in ("list", "show", "groups", "statistics", "what-if"):
         parsers[name].add_argument("--json", action="store_true", help="as JSON")
-
-
-def _date(given: str) -> date:
-    try:
-        return date.fromisoformat(given)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{given!r} is not a date; write yyyy-mm-dd") from None
 
 
 def _points(given: str) -> Decimal:

@@ -58,13 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser, add_lake_arguments: AddLake) 
         add_lake_arguments(one)
         one.add_argument("--json", action="store_true", help="as JSON lines")
     for name in ("list", "members", "explain"):
-        parsers[name].add_argument("--as-of", type=_day, metavar="DATE", help="on this day of measurement (the last)")
+        parsers[name].add_argument("--as-of", type=text.to_date, metavar="DATE", help="on this day of measurement (the last)")
     for name in ("members", "moves"):
         parsers[name].add_argument("rule_set", metavar="RULE_SET", help="rule set of conf/segments.yml")
     parsers["members"].add_argument("segment", metavar="SEGMENT", help="for example loyal, or 'category_buyer: MEAT'")
     parsers["members"].add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (50)")
-    parsers["moves"].add_argument("--from", dest="first", type=_day, metavar="DATE", help="the earlier day")
-    parsers["moves"].add_argument("--to", dest="until", type=_day, metavar="DATE", help="the later day (the last)")
+    parsers["moves"].add_argument("--from", dest="first", type=text.to_date, metavar="DATE", help="the earlier day")
+    parsers["moves"].add_argument("--to", dest="until", type=text.to_date, metavar="DATE", help="the later day (the last)")
     parsers["explain"].add_argument("customer", metavar="CUSTOMER", help="customer_id, or its first characters")
     parsers["explain"].add_argument("--rule-set", metavar="R", help="only this rule set")
 
@@ -92,13 +92,6 @@ def run(given: argparse.Namespace, config: Config, open_store: Callable[[], Stor
     else:
         actions[given.action](given, rules, store, say)
     return 0
-
-
-def _day(given: str) -> date:
-    try:
-        return date.fromisoformat(given)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{given!r} is not a date; write yyyy-mm-dd") from None
 
 
 def _refuse(given: argparse.Namespace, rules: SegmentRules) -> None:

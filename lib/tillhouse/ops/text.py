@@ -1,9 +1,11 @@
-"""Rows as aligned text for people, or as JSON for programs."""
+"""Rows as aligned text for people, or as JSON for programs; and dates as people write them."""
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
+from datetime import date
 
 from pyspark.sql import DataFrame
 
@@ -25,6 +27,18 @@ def as_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def to_date(given: str) -> date:
+    """A date as an argument of a command tells it.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{given!r} is not a date; write yyyy-mm-dd") from None
 
 
 def _cell(value: object) -> str:
