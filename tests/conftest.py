@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -22,9 +23,13 @@ from tillhouse.config import Config, load_config
 from tillhouse.ops.runs import Run, StepResult, new_run_id, utc_now
 from tillhouse.session import open_session
 from tillhouse.store import FOR_LITTLE, Store
+from tillhouse.tables import Table
 
-# For a handful of rows a JVM takes longer to compile its code well than to run it; this holds for those that tests start too.
-os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m")
+# Hadoop starts a process for each look at a link and for each right that it sets: a cheap start saves as much as some tests take.
+CHEAP_STARTS = "-Djdk.lang.Process.launchMechanism=VFORK"
+# A JVM that a test starts lives for less than it would take to compile its code well; the session's lives for half an hour.
+SHORT_LIVED = f"{CHEAP_STARTS} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+os.environ["JDK_JAVA_OPTIONS"] = CHEAP_STARTS
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -92,6 +97,7 @@ def spark() -> Iterator[SparkSession]:
             "spark.ui.enabled": "false",
         },
     )
+    os.environ["JDK_JAVA_OPTIONS"] = SHORT_LIVED
     yield session
     session.stop()
 
@@ -157,6 +163,29 @@ class Chain:
 @pytest.fixture(scope="session", autouse=True)
 def _token_key() -> None:
     os.environ["TILLHOUSE_TOKEN_KEY"] = secrets.token_hex(32)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_are_made_once() -> Iterator[None]:
+    """A new table is a copy, with its own id, of the first of its contract: to make a lake's tables takes as long as a run."""
+    build, made = Store._build, dict[Table, tuple[str, dict[str, str]]]()
+
+    def copy_or_build(store: Store, table: Table) -> None:
+        log = Path(store.path(table)) / "_delta_log"
+        if table in made:
+            old_id, files = made[table]
+            new_id = str(uuid.uuid4())
+            (log / "_staged_commits").mkdir(parents=True)
+            for name, text in files.items():
+                (log / name).write_text(text.replace(old_id, new_id), "utf-8")
+        else:
+            build(store, table)
+            files = {name: (log / name).read_text("utf-8") for name in (f"{0:020}.crc", f"{0:020}.json")}
+            made[table] = store.version(table)[0], files
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "_build", copy_or_build)
+        yield
 
 
 @pytest.fixture(scope="session")
