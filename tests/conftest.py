@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
@@ -55,6 +56,14 @@ MUCH = {
 }
 
 
+MEASURED_AS_OF = date(2017, 2, 15)  # and as of the first of February: customers move in between
+BY_MONTH = """
+every: month
+reorder: {population: all}
+affinity: {minimum_baskets: 5, minimum_pairs: 3}
+"""
+
+
 class ByChain(LoadScopeScheduling):  # type: ignore[misc]
     """Gives each process the files of a chain, or a single file, at a time."""
 
@@ -72,8 +81,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByChain
     return ByChain(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also the tests that take minutes each")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long begins first; what takes very long is left out unless it is asked for."""
+    if not config.getoption("--long"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
     def rank(item: pytest.Item) -> tuple[int, str]:
         group = group_of(item.nodeid.split("::")[0])
@@ -198,11 +215,18 @@ def demo_exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_lake(demo_exports: Path, spark: SparkSession) -> Chain:
-    """The small plain demo after one run, made as if it were much, by a session of another time zone. Tests only read it."""
-    chain = Chain(demo_exports, ROOT / "conf", spark)
+    """The small plain demo after one run, made as if it were much, by sessions of other time zones. Tests only read it.
+
+    Customers are measured by months, so that some move in these four weeks.
+    """
+    conf = demo_exports / "conf"
+    shutil.copytree(ROOT / "conf", conf)
+    (conf / "insight.yml").write_text(BY_MONTH, "utf-8")
+    chain = Chain(demo_exports, conf, spark)
     with time_zone(spark, "Asia/Tokyo"), settings(spark, MUCH):
         chain.run()
-    chain.run(to_step="insight")
+    with time_zone(spark, "America/New_York"):
+        chain.run(as_of=MEASURED_AS_OF, from_step="insight", to_step="insight")
     return chain
 
 

@@ -127,6 +127,7 @@ def test_corrections_win_and_what_is_sent_again_counts_once(at_once: Chain, deli
     assert 0 < lines < written
 
 
+@pytest.mark.long
 def test_week_by_week_gives_the_same_gold(
     at_once: Chain, deliveries: Path, deliver: Callable[[Sequence[Sequence[Path]]], Chain]
 ) -> None:
@@ -135,6 +136,7 @@ def test_week_by_week_gives_the_same_gold(
     assert_same(at_once, deliver([batches[0] + batches[1], *batches[2:]]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("seed", "zone"), [(5, "America/New_York"), (6, "Asia/Tokyo")])
 def test_a_shuffled_order_in_a_session_of_any_time_zone_gives_the_same_gold(
     at_once: Chain, deliveries: Path, deliver: Callable[[Sequence[Sequence[Path]]], Chain], seed: int, zone: str

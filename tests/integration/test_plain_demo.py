@@ -39,6 +39,8 @@ from tillhouse.keys import token
 from tillhouse.store import Store
 from tillhouse.tables import gold, silver
 
+pytestmark = pytest.mark.long
+
 AS_OF = date(2018, 1, 1)
 TRUTH: dict[str, Any] = json.loads((ROOT / "tests" / "golden" / "plain_demo.json").read_text("utf-8"))
 CENT = Decimal(100)

@@ -1,4 +1,4 @@
-"""One chain with an export of every system for which a mapping is shipped, after two runs.
+"""One chain with an export of every system for which a mapping is shipped, after one run; with ``--long`` after two.
 
 The second run brings a file of each kind of record, chosen by lot, three of receipts, and some of the first run's again. All
 figures that the tests expect are counted by hand, so that they hold only if neither order nor repetition changes anything.
@@ -43,7 +43,7 @@ bundles:
 
 
 @pytest.fixture(scope="package")
-def library(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Chain:
+def library(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession, pytestconfig: pytest.Config) -> Chain:
     """Tests only read it."""
     folder = tmp_path_factory.mktemp("library")
     conf = folder / "conf"
@@ -70,7 +70,10 @@ def library(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Ch
     chain.deliver("receipts_parquet/day_20260330T0500.parquet", exports.parquet())
     chain.deliver("erp_xlsx/bons_20251026T0500.xlsx", exports.workbook())
     chain.deliver("dynamics/contacts_20261001T0600.xlsx", exports.dynamics())
-    deliver_in_two_runs(chain)
+    if pytestconfig.getoption("--long"):
+        deliver_in_two_runs(chain)
+    else:
+        chain.run()
     return chain
 
 

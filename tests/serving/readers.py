@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 import duckdb
@@ -10,23 +10,21 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
-from pyspark.sql import functions as F
 
 from tillhouse.store import Store
-from tillhouse.tables import gold
+from tillhouse.tables import Table, gold
 
 Sums = dict[str, tuple[int, list[Decimal]]]
 
 
 def sums_by_reader(store: Store) -> tuple[Sums, dict[str, Sums]]:
     """The sums of every table of gold by Spark, and by each other reader."""
-    by_spark: Sums = {}
+    query = sums_query(lambda table: f"delta.`{store.path(table)}`")
+    by_spark = told([tuple(row) for row in store.spark.sql(query).collect()])
     others: dict[str, Sums] = {"deltalake": {}, "polars": {}, "duckdb": {}}
     for table in gold.TABLES:
         path, name = store.path(table), table.full_name
-        amounts = [field.name for field in table.struct if field.dataType.typeName() == "decimal"]
-        rows = store.read(table).agg(F.count("*"), *(F.sum(amount) for amount in amounts)).collect()[0]
-        by_spark[name] = _to_sums(rows[0], rows[1:])
+        amounts = _amounts(table)
         stored = DeltaTable(path)
         arrow = pa.table(stored.to_pyarrow_table())
         others["deltalake"][name] = _to_sums(arrow.num_rows, [pc.sum(arrow[amount]).as_py() for amount in amounts])
@@ -38,6 +36,25 @@ def sums_by_reader(store: Store) -> tuple[Sums, dict[str, Sums]]:
         found = lake.sql(f"SELECT count(*){columns} FROM t").fetchall()[0]
         others["duckdb"][name] = _to_sums(found[0], found[1:])
     return by_spark, others
+
+
+def sums_query(place: Callable[[Table], str]) -> str:
+    """SQL that tells the rows of every table of gold and the sums of its amounts as a text, all in one."""
+
+    def of_table(table: Table) -> str:
+        sums = "".join(f", CAST(coalesce(sum({name}), 0) AS STRING)" for name in _amounts(table))
+        return f"SELECT '{table.full_name}', count(*), concat_ws(' ', ''{sums}) FROM {place(table)}"
+
+    return " UNION ALL ".join(of_table(table) for table in gold.TABLES)
+
+
+def told(rows: Sequence[tuple[str, int, str]]) -> Sums:
+    """What ``sums_query`` answers."""
+    return {name: _to_sums(count, [Decimal(text) for text in sums.split()]) for name, count, sums in rows}
+
+
+def _amounts(table: Table) -> list[str]:
+    return [field.name for field in table.struct if field.dataType.typeName() == "decimal"]
 
 
 def asked_of_readers(store: Store) -> set[int]:

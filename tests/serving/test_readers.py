@@ -10,14 +10,14 @@ from deltalake import DeltaTable
 from pyspark.sql.types import StructType
 
 from tests.conftest import Chain
-from tests.serving.readers import asked_of_readers, sums_by_reader
+from tests.serving.readers import Sums, asked_of_readers
 from tillhouse.tables import Table, gold, ops, silver
 
 PUBLISHED = (*silver.TABLES, *gold.TABLES, *ops.TABLES)
 
 
-def test_every_table_of_gold_is_read_to_the_cent_by_every_reader(demo_lake: Chain) -> None:
-    by_spark, others = sums_by_reader(demo_lake.store)
+def test_every_table_of_gold_is_read_to_the_cent_by_every_reader(sums: tuple[Sums, dict[str, Sums]]) -> None:
+    by_spark, others = sums
     assert others == dict.fromkeys(others, by_spark)
 
 

@@ -13,13 +13,12 @@ from pathlib import Path
 import pyspark
 import pytest
 from impala.dbapi import connect
-from pyspark.sql import functions as F
 
 from tests.conftest import ROOT, Chain
+from tests.serving.readers import Sums, sums_query, told
 from tillhouse.errors import ConfigError
 from tillhouse.kpi.ask import ask, open_view
 from tillhouse.serving import sql
-from tillhouse.tables import gold
 
 JAVA = Path(os.environ["JAVA_HOME"], "bin", "java") if "JAVA_HOME" in os.environ else Path("java")
 START = "import sys; from tillhouse.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -36,29 +35,26 @@ def port(demo_lake: Chain, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     roots = ["--lake", str(demo_lake.lake), "--vault", str(demo_lake.vault), "--conf-dir", str(ROOT / "conf")]
     command = [sys.executable, "-c", START, "serve", "sql", "--port", str(free), *roots]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "lib")}
-    with (folder / "told").open("wb") as told:
-        server = subprocess.Popen(command, stdout=told, stderr=told, cwd=folder, env=environment)
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment)
     try:
         deadline = time.monotonic() + PATIENCE
-        while "jdbc:hive2" not in (folder / "told").read_text("utf-8"):
-            assert server.poll() is None, (folder / "told").read_text("utf-8")
-            assert time.monotonic() < deadline, (folder / "told").read_text("utf-8")
+        while "jdbc:hive2" not in (folder / "log").read_text("utf-8"):
+            assert server.poll() is None, (folder / "log").read_text("utf-8")
+            assert time.monotonic() < deadline, (folder / "log").read_text("utf-8")
             time.sleep(0.2)
         yield free
     finally:
         server.terminate()
         assert server.wait(60) == 0
-        assert [path.name for path in folder.iterdir()] == ["told"]
+        assert [path.name for path in folder.iterdir()] == ["log"]
 
 
-def test_a_python_client_reads_every_table_of_gold_to_the_cent(demo_lake: Chain, port: int) -> None:
+def test_a_python_client_reads_every_table_of_gold_to_the_cent(sums: tuple[Sums, dict[str, Sums]], port: int) -> None:
     with connect(sql.LOOPBACK, port, auth_mechanism="PLAIN", user="bi", timeout=PATIENCE) as connection:
         cursor = connection.cursor()
-        for table in gold.TABLES:
-            amounts = [field.name for field in table.struct if field.dataType.typeName() == "decimal"]
-            wanted = demo_lake.store.read(table).agg(F.count("*"), *(F.sum(name) for name in amounts)).collect()[0]
-            cursor.execute(f"SELECT count(*){''.join(f', sum({name})' for name in amounts)} FROM {table.full_name}")
-            assert cursor.fetchall() == [tuple(wanted)], table.full_name
+        cursor.execute(sums_query(lambda table: table.full_name))
+        assert told(cursor.fetchall()) == sums[0]
         cursor.execute("DESCRIBE TABLE gold.fct_receipt")
         texts = {name: text for name, _, text in cursor.fetchall()}
         assert texts["revenue_amount"] == "KPI 1: signed sum of the revenue lines"
@@ -74,8 +70,8 @@ def test_jdbc_asks_the_metric_view(demo_lake: Chain, port: int) -> None:
     open_view(demo_lake.store)
     rows = ask(demo_lake.store, ["revenue", "baskets"], ["region"]).collect()
     assert len(rows) > 1
-    told = [line.split("> ")[-1] for line in found.stdout.splitlines() if line.count(",") == 2]
-    assert told == [f"{row['region'] or ''},{row['revenue']},{row['baskets']}" for row in rows], found.stderr
+    answers = [line.split("> ")[-1] for line in found.stdout.splitlines() if line.count(",") == 2]
+    assert answers == [f"{row['region'] or ''},{row['revenue']},{row['baskets']}" for row in rows], found.stderr
 
 
 def test_the_server_listens_on_this_machine_alone() -> None:
