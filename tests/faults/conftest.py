@@ -68,6 +68,9 @@ def assert_same(chain: Chain, undisturbed: Chain) -> None:
     assert exceptions(chain) == exceptions(undisturbed)
 
 
+NIGHT = ("run", "--to-step", "kpi")  # all that the lake of before has gone through
+
+
 def arguments(chain: Chain) -> list[str]:
     """What tells a command which lake it works on."""
     return ["--conf-dir", str(chain.conf_dir), f"--lake={chain.lake}", f"--vault={chain.vault}", f"--landing={chain.landing}"]

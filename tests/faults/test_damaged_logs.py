@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Chain
-from tests.faults.conftest import arguments, assert_same, copy_of
+from tests.faults.conftest import NIGHT, arguments, assert_same, copy_of
 from tillhouse import cli
 from tillhouse.errors import StoreError, TillhouseError
 from tillhouse.faults import DAMAGED, can_do_without, find_damage
@@ -70,7 +70,7 @@ def test_a_damaged_log_is_told_and_repaired_and_the_next_run_makes_good_what_was
     chain = copy_of(readme_lake, tmp_path / "chain")
     damaged = {name: damage(chain, table_named(chain, name), harm) for name in tables}
     before = {path: path.stat().st_size for path in chain.lake.rglob("*") if "_lease" not in path.parts}
-    assert cli.main(["run", *arguments(chain)]) == 1
+    assert cli.main([*NIGHT, *arguments(chain)]) == 1
     said = capsys.readouterr().err
     assert said.startswith("StoreError: ")
     for name, file in damaged.items():
@@ -86,7 +86,7 @@ def test_a_damaged_log_is_told_and_repaired_and_the_next_run_makes_good_what_was
 
     assert cli.main(["repair", *arguments(chain)]) == 0
     assert cli.main(["doctor", *arguments(chain)]) == 0
-    assert cli.main(["run", *arguments(chain)]) == 0
+    assert cli.main([*NIGHT, *arguments(chain)]) == 0
     assert_same(chain, readme_lake)
     for file in damaged.values():
         assert file.with_name(file.name + DAMAGED).exists()

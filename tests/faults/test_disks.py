@@ -10,7 +10,7 @@ from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
 
 from tests.conftest import Chain
-from tests.faults.conftest import arguments, assert_same, fresh_copy_of
+from tests.faults.conftest import NIGHT, arguments, assert_same, fresh_copy_of
 from tests.faults.disks import read_only, small_disk
 from tillhouse import cli
 from tillhouse.faults import to_store_error
@@ -27,7 +27,7 @@ def test_a_full_disk_or_a_read_only_target_is_told_and_the_run_after_it_ends_as_
 
         def failed() -> str:
             capsys.readouterr()
-            assert cli.main(["run", *arguments(chain)]) == 1
+            assert cli.main([*NIGHT, *arguments(chain)]) == 1
             said = capsys.readouterr().err
             assert len(said.splitlines()) == 1, said
             return said
@@ -49,7 +49,7 @@ def test_a_full_disk_or_a_read_only_target_is_told_and_the_run_after_it_ends_as_
             disk.leave(None)
             assert re.match(WHAT + "written: (no space left on device|file too large)", said)
             assert "Remedy: make space, then start again" in said
-        assert cli.main(["run", *arguments(chain)]) == 0
+        assert cli.main([*NIGHT, *arguments(chain)]) == 0
         assert_same(chain, readme_lake)
         assert {path.suffix for path in (chain.lake / "ops" / "_lease").iterdir()} == {".json"}
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.conftest import ROOT, Chain
-from tests.faults.conftest import arguments, assert_same, fresh_copy_of
+from tests.faults.conftest import NIGHT, arguments, assert_same, fresh_copy_of
 from tillhouse import pipeline
 from tillhouse.ops.runs import Run, utc_now
 from tillhouse.store import Store
@@ -31,7 +31,7 @@ def said_by(folder: Path, name: str) -> str:
 def test_of_two_runs_started_together_one_works_and_the_other_is_refused_or_waits(readme_lake: Chain, tmp_path: Path) -> None:
     chain = fresh_copy_of(readme_lake, tmp_path / "chain")
     tillhouse = str(Path(sys.executable).parent / "tillhouse")
-    waiting = start(tmp_path, "waiting", tillhouse, "run", *arguments(chain), "--wait", "5", "--run-id", "waiting")
+    waiting = start(tmp_path, "waiting", tillhouse, *NIGHT, *arguments(chain), "--wait", "5", "--run-id", "waiting")
     refused = start(tmp_path, "refused", str(ROOT / "jobs" / "pipeline.py"), *arguments(chain), "--run-id", "refused")
     store = Store(chain.spark, str(chain.lake), str(chain.vault))
     deadline = time.monotonic() + 300
@@ -47,7 +47,7 @@ def test_of_two_runs_started_together_one_works_and_the_other_is_refused_or_wait
 
     store.before_commit = until_both_have_come
     try:
-        pipeline.run(Run(store, chain.config, "working", utc_now()))
+        pipeline.run(Run(store, chain.config, "working", utc_now()), pipeline.select(to_step="kpi"))
         assert refused.wait() == 1
         assert waiting.wait(300) == 0, said_by(tmp_path, "waiting")
     finally:
