@@ -21,6 +21,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tillhouse import pipeline
 from tillhouse.config import Config, load_config
+from tillhouse.frames import IS_LITTLE
 from tillhouse.ops.runs import Run, StepResult, new_run_id, utc_now
 from tillhouse.session import open_session
 from tillhouse.store import FOR_LITTLE, Store
@@ -50,6 +51,7 @@ SLOW_ROOMS = ("tests/integration", "tests/faults", "tests/ops", "tests/bronze", 
 LITTLE = {**FOR_LITTLE, "spark.sql.shuffle.partitions": "2"}
 # What it sets for much.
 MUCH = {
+    IS_LITTLE: "false",
     "spark.sql.codegen.wholeStage": "true",
     "spark.sql.codegen.factoryMode": "FALLBACK",
     "spark.sql.adaptive.enabled": "true",

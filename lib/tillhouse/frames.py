@@ -7,13 +7,24 @@ from collections.abc import Iterable, Sequence
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+IS_LITTLE = "tillhouse.little"  # of a session: whether it works on so little that tasks cost more than rows
+_TASKS_FOR_LITTLE = 2
+
 
 def union(frames: Sequence[DataFrame]) -> DataFrame:
-    """All rows. Halves of halves: each step is planned anew, with all that it holds."""
+    """All rows. Where a session works on little, few tasks read them: each is handed the plans of all frames."""
+    if len(frames) == 1:
+        return frames[0]
+    rows = _halves(frames)
+    return rows.coalesce(_TASKS_FOR_LITTLE) if rows.sparkSession.conf.get(IS_LITTLE, "false") == "true" else rows
+
+
+def _halves(frames: Sequence[DataFrame]) -> DataFrame:
+    """Halves of halves: each step is planned anew, with all that it holds."""
     if len(frames) == 1:
         return frames[0]
     middle = len(frames) // 2
-    return union(frames[:middle]).unionByName(union(frames[middle:]))
+    return _halves(frames[:middle]).unionByName(_halves(frames[middle:]))
 
 
 def column_of(spark: SparkSession, values: Iterable[str], name: str) -> DataFrame:

@@ -19,6 +19,7 @@ from pyspark.storagelevel import StorageLevel
 
 from tillhouse.errors import ConfigError, ContractError, StoreError, TillhouseError
 from tillhouse.faults import Damage, find_damage, to_store_error
+from tillhouse.frames import IS_LITTLE
 from tillhouse.keys import content_hash
 from tillhouse.tables import Table
 from tillhouse.tables.contract import MONTH, NO_MONTH, VERSION_PROPERTY
@@ -28,6 +29,7 @@ FULL_FILE = 256 * 1024 * 1024
 SEVERAL = 4  # small files in a partition that are worth a commit
 LITTLE = 50_000  # rows
 FOR_LITTLE = {
+    IS_LITTLE: "true",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
@@ -86,7 +88,7 @@ class Store:
         self.lake = _absolute(lake)
         self.vault = _absolute(vault)
         self.before_commit: Callable[[str], None] = lambda table: None
-        self._usual = {name: str(spark.conf.get(name)) for name in FOR_LITTLE}
+        self._usual = {name: str(spark.conf.get(name, "false")) for name in FOR_LITTLE}
         self._is_little = False
         is_local = str(spark.sparkContext.master).startswith("local")
         self._level = StorageLevel.MEMORY_AND_DISK if is_local else StorageLevel.MEMORY_AND_DISK_2
