@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -185,8 +185,11 @@ def _token_key() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _tables_are_made_once() -> Iterator[None]:
-    """A new table is a copy, with its own id, of the first of its contract: to make a lake's tables takes as long as a run."""
+def make_table() -> Iterator[Callable[[Store, Table], None]]:
+    """A new table is a copy, with its own id, of the first of its contract: to make a lake's tables takes as long as a run.
+
+    This is how a table is truly made.
+    """
     build, made = Store._build, dict[Table, tuple[str, dict[str, str]]]()
 
     def copy_or_build(store: Store, table: Table) -> None:
@@ -204,7 +207,7 @@ def _tables_are_made_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "_build", copy_or_build)
-        yield
+        yield build
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ def write_truth(con: duckdb.DuckDBPyConnection, truth: Path) -> None:
         CREATE TABLE sold AS
         SELECT store_id, household_id, basket_id, product_id, cents(sales_value) AS revenue,
                cents(retail_disc) + cents(coupon_match_disc) AS discount, cents(coupon_disc) AS coupon,
+               cents(coupon_match_disc) AS promotion,
                CAST(transaction_timestamp AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York' AS DATE) AS business_date
         FROM transactions
         WHERE week IN (SELECT week FROM weeks) AND store_id IN (SELECT store_id FROM branches)
@@ -30,7 +31,7 @@ def write_truth(con: duckdb.DuckDBPyConnection, truth: Path) -> None:
                count(DISTINCT (store_id, business_date)) AS branch_days, count(DISTINCT product_id) AS products_sold,
                (SELECT count(DISTINCT product_id) FROM sold ANTI JOIN products USING (product_id))
                    AS products_without_master,
-               money(sum(discount)) AS discount, money(sum(coupon)) AS manufacturer_coupon,
+               money(sum(discount)) AS discount, money(sum(promotion)) AS promotion, money(sum(coupon)) AS manufacturer_coupon,
                (SELECT count(*) FROM (SELECT basket_id FROM sold GROUP BY basket_id HAVING sum(revenue) = 0))
                    AS zero_value_baskets,
                CAST(min(business_date) AS VARCHAR) AS first_business_date,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from tests.conftest import Chain
 from tillhouse import cli
-from tillhouse.store import table_path
+from tillhouse.store import Store, table_path
 from tillhouse.tables import Table, ops, silver
 from tillhouse.tables.lake import bronze_tables
 
@@ -37,6 +38,11 @@ def in_this_session(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Non
     """Commands of ``cli.main`` work in the session of the tests and leave logging alone."""
     monkeypatch.setattr(cli, "open_session", lambda: spark)
     monkeypatch.setattr(cli, "log_to_stderr", lambda: None)
+
+
+@pytest.fixture
+def tables_are_truly_made(make_table: Callable[[Store, Table], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "_build", make_table)
 
 
 def rows_of(chain: Chain, table: Table) -> Counter[str]:

@@ -15,7 +15,7 @@ from tests.faults.disks import read_only, small_disk
 from tillhouse import cli
 from tillhouse.faults import to_store_error
 
-pytestmark = pytest.mark.usefixtures("in_this_session")
+pytestmark = pytest.mark.usefixtures("in_this_session", "tables_are_truly_made")
 WHAT = r"StoreError: (the lake|\w+\.\w+) cannot be "
 
 

@@ -88,10 +88,12 @@ def test_what_no_source_tells_is_not_written(demo_lake: Chain) -> None:
     }
 
 
-def test_coupons_and_quantities_reach_silver_unchanged(demo_lake: Chain) -> None:
+def test_coupons_and_promotions_reach_the_lines_of_gold_unchanged(demo_lake: Chain) -> None:
     truth = json.loads((demo_lake.truth / "totals.json").read_text("utf-8"))
-    lines = demo_lake.store.read(silver.RECEIPT_LINE).agg(F.sum("coupon_amount"), F.count("*")).collect()[0]
-    assert [str(lines[0]), lines[1]] == [truth["manufacturer_coupon"], truth["lines"]]
+    lines = demo_lake.store.read(gold.FCT_SALE_LINE).agg(F.sum("coupon_amount"), F.sum("promotion_amount"), F.count("*"))
+    assert [str(value) for value in lines.collect()[0]] == [
+        truth["manufacturer_coupon"], truth["promotion"], str(truth["lines"])
+    ]  # fmt: skip
 
 
 def test_the_same_card_in_two_till_systems_is_one_customer(demo_lake: Chain) -> None:

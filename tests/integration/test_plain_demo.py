@@ -106,12 +106,14 @@ def test_every_household_is_one_customer(con: duckdb.DuckDBPyConnection) -> None
 def test_totals_of_the_chain(con: duckdb.DuckDBPyConnection) -> None:
     wanted = TRUTH["totals"]
     names = ("lines", "revenue_cents", "baskets", "households", "stores", "products", "business_dates", "min_date", "max_date",
-             "zero_value_lines", "zero_qty_lines", "zero_value_baskets")  # fmt: skip
+             "retail_disc_cents", "coupon_disc_cents", "zero_value_lines", "zero_qty_lines", "zero_value_baskets")  # fmt: skip
     found = one(con, """
         SELECT (SELECT count(*) FROM fct_sale_line), (100 * sum(revenue_amount))::BIGINT, count_if(is_basket),
                count(DISTINCT customer_id), count(DISTINCT branch_id),
                (SELECT count(DISTINCT product_id) FROM fct_sale_line), count(DISTINCT business_date),
                min(business_date)::VARCHAR, max(business_date)::VARCHAR,
+               (SELECT (100 * sum(discount_amount - promotion_amount))::BIGINT FROM fct_sale_line),
+               (SELECT (100 * sum(coupon_amount))::BIGINT FROM fct_sale_line),
                (SELECT count(*) FROM fct_sale_line WHERE gross_amount = 0),
                (SELECT count(*) FROM fct_sale_line WHERE quantity <= 0),
                count_if(revenue_amount = 0)

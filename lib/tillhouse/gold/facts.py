@@ -19,7 +19,7 @@ from tillhouse.sources.fields import GOODS, REVENUE_LINE_TYPES
 from tillhouse.tables.gold import FCT_RECEIPT, FCT_SALE_LINE
 from tillhouse.tables.line_parts import IS_SOLD, LINE_PARTS
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 VALID = "status = 'FINAL' AND transaction_type IN ('SALE', 'RETURN', 'EXCHANGE')"
 _SPREAD = ("gross_amount", "tax_amount", "discount_amount")
 

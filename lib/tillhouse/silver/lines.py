@@ -16,7 +16,7 @@ from tillhouse.sources.mapping import is_naive, map_receipt_lines, with_line_num
 from tillhouse.sources.model import Source
 from tillhouse.sources.unpivot import PART
 
-RULES_VERSION = 5
+RULES_VERSION = 6
 _DEFAULT_LINE_TYPE = {"lines": "ITEM", "categories": "CATEGORY", "totals": "TOTAL"}
 _HEADER = [field.name for field in RECEIPT_FIELDS]
 _LINE = [field.name for field in LINE_FIELDS]
@@ -188,6 +188,7 @@ def _with_signs(lines: DataFrame, source: Source) -> DataFrame:
             },
             "quantity": F.when(is_goods, _negated(F.abs(quantity), is_negative)).otherwise(quantity),
             "discount_amount": F.when(is_told_only, nothing).otherwise(_negated(discount, is_negative)),
+            "promotion_amount": F.when(~is_told_only, _negated(F.abs("promotion_amount"), is_negative)),
         }
     )
 

@@ -30,7 +30,7 @@ def with_voucher_tokens(lines: DataFrame, token_key: bytes | None) -> DataFrame:
 
 def to_receipt_lines(settled: DataFrame) -> DataFrame:
     """The lines as a table: one row per line in the receipt's winning version."""
-    money = ["gross_amount", "net_amount", "tax_amount", "discount_amount", "coupon_amount"]
+    money = ["gross_amount", "net_amount", "tax_amount", "discount_amount", "promotion_amount", "coupon_amount"]
     amounts = {name: F.col(name).cast("DECIMAL(18,2)") for name in money}
     return RECEIPT_LINE.conform(settled.withColumns(amounts).withColumnRenamed("amount_read", "_amount_read"))
 

@@ -88,6 +88,7 @@ LINE_FIELDS = (
     Field("net_amount", "amount", "amount without VAT"),
     Field("tax_amount", "amount", "VAT"),
     Field("discount_amount", "amount", "discount already contained in gross_amount"),
+    Field("promotion_amount", "amount", "part of discount_amount that a promotion or a coupon of the retailer gives"),
     Field("coupon_amount", "amount", "manufacturer coupons tendered for the line"),
     Field("return_reason", "text", "reason of a return"),
     Field("parent_line_number", "integer", "line that this one belongs to"),

@@ -183,12 +183,14 @@ FCT_SALE_LINE = Table(
         net_amount DECIMAL(18,2) COMMENT 'signed, without VAT',
         tax_amount DECIMAL(18,2) COMMENT 'signed VAT',
         discount_amount DECIMAL(18,2) NOT NULL COMMENT 'discount on the line; positive on sales',
+        promotion_amount DECIMAL(18,2) COMMENT 'part of it that a promotion gave, of a set on its own line; NULL where not told',
+        coupon_amount DECIMAL(18,2) COMMENT 'manufacturer coupons tendered for it, of a set on its own line: a means of payment',
         {MONTH_COLUMN}
     """,
     key=("receipt_key", "line_number"),
     partition_by=(MONTH,),
     sort_by=("branch_id", "business_date"),
-    version=2,
+    version=3,
 )
 
 DIM_HOLIDAY = Table(

@@ -78,6 +78,7 @@ RECEIPT_LINE = Table(
         net_amount DECIMAL(18,2) COMMENT 'signed amount without VAT',
         tax_amount DECIMAL(18,2) COMMENT 'signed VAT',
         discount_amount DECIMAL(18,2) NOT NULL COMMENT 'discount already contained in gross_amount; positive on sales',
+        promotion_amount DECIMAL(18,2) COMMENT 'part of discount_amount that a promotion gave; NULL where not told',
         coupon_amount DECIMAL(18,2) COMMENT 'manufacturer coupons tendered for the line; a means of payment',
         return_reason STRING COMMENT 'reason of a return as mapped',
         parent_line_number INT COMMENT 'line that a discount, deposit or component belongs to',
@@ -93,7 +94,7 @@ RECEIPT_LINE = Table(
     partition_by=(MONTH,),
     sort_by=("branch_id", "business_date", "receipt_key", "line_number"),
     change_feed=True,
-    version=3,
+    version=4,
 )
 
 RECEIPT_VERSION = Table(
