@@ -11,6 +11,7 @@ from datetime import date
 
 import duckdb
 
+STAR = ("fct_receipt", "fct_sale_line", "fct_return", "dim_product", "dim_branch", "dim_customer", "customer_state")
 ONLINE = ("online", "web", "app", "shop", "ecommerce", "phone")
 # Columns of the relation that hold ratios: to be compared with a tolerance, all others exactly.
 RATIOS = (
@@ -115,3 +116,25 @@ FROM amounts LEFT JOIN counts USING (customer_id) LEFT JOIN home USING (customer
 def fields_of(con: duckdb.DuckDBPyConnection, as_of: date, online: Sequence[str] = ONLINE) -> duckdb.DuckDBPyRelation:
     """The columns of gold.customer_state that come from receipts, lines, returns and dimensions: one row per customer."""
     return con.sql(_FIELDS.format(as_of=as_of, online=", ".join(f"'{name}'" for name in online)))
+
+
+def differing(con: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, int]:
+    """How many customers are told otherwise in customer_state, by column; ``customer_id``: who is in one of both alone."""
+    con.register("_told", fields_of(con, as_of).to_arrow_table())
+    con.execute(f"""
+        CREATE OR REPLACE TEMP VIEW _state AS
+        FROM customer_state WHERE as_of = DATE '{as_of}'
+            AND customer_id IN (SELECT customer_id FROM fct_receipt WHERE business_date < DATE '{as_of}')
+    """)
+    names = [name for name in con.table("_told").columns if name not in {"as_of", "customer_id"}]
+    same = {
+        name: f"s.{name}::DOUBLE IS NOT DISTINCT FROM t.{name} OR abs(s.{name}::DOUBLE - t.{name}) < 1e-9"
+        if name in RATIOS
+        else f"s.{name} IS NOT DISTINCT FROM t.{name}"
+        for name in names
+    }
+    counts = ", ".join(f"count_if(NOT coalesce({condition}, false))" for condition in same.values())
+    found = con.sql(f"SELECT {counts} FROM _state s JOIN _told t USING (customer_id)").fetchall()[0]
+    both = "_state s FULL JOIN _told t USING (customer_id)"
+    [[alone]] = con.sql(f"SELECT count(*) FROM {both} WHERE s.as_of IS NULL OR t.as_of IS NULL").fetchall()
+    return {name: count for name, count in zip(("customer_id", *names), (alone, *found), strict=True) if count}
