@@ -11,20 +11,23 @@ IS_LITTLE = "tillhouse.little"  # of a session: whether it works on so little th
 _TASKS_FOR_LITTLE = 2
 
 
-def union(frames: Sequence[DataFrame]) -> DataFrame:
-    """All rows. Where a session works on little, few tasks read them: each is handed the plans of all frames."""
+def union(frames: Sequence[DataFrame], *, fill: bool = False) -> DataFrame:
+    """All rows; ``fill``: a column that a frame lacks is NULL.
+
+    Where a session works on little, few tasks read them: each is handed the plans of all frames.
+    """
     if len(frames) == 1:
         return frames[0]
-    rows = _halves(frames)
+    rows = _halves(frames, fill)
     return rows.coalesce(_TASKS_FOR_LITTLE) if rows.sparkSession.conf.get(IS_LITTLE, "false") == "true" else rows
 
 
-def _halves(frames: Sequence[DataFrame]) -> DataFrame:
+def _halves(frames: Sequence[DataFrame], fill: bool) -> DataFrame:
     """Halves of halves: each step is planned anew, with all that it holds."""
     if len(frames) == 1:
         return frames[0]
     middle = len(frames) // 2
-    return _halves(frames[:middle]).unionByName(_halves(frames[middle:]))
+    return _halves(frames[:middle], fill).unionByName(_halves(frames[middle:], fill), allowMissingColumns=fill)
 
 
 def column_of(spark: SparkSession, values: Iterable[str], name: str) -> DataFrame:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import reduce
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
@@ -23,17 +22,27 @@ def surrogate_key(*natural: Column | str) -> Column:
 
 def as_one_text(*columns: Column | str) -> Column:
     """Values with their lengths before them; NULL differs from empty, and ('a', 'bc') from ('ab', 'c')."""
-    values = [F.col(column) if isinstance(column, str) else column for column in columns]
-    texts = [value.cast("string") for value in values]
+    if all(isinstance(column, str) for column in columns):  # one call to the JVM: there is one for each step of a column
+        names = [f"CAST({in_sql(str(column))} AS STRING)" for column in columns]
+        parts = [f"coalesce(concat(CAST(length({name}) AS STRING), ':', {name}), '-')" for name in names]
+        return F.expr(f"concat({', '.join(parts)})")
+    texts = [(F.col(column) if isinstance(column, str) else column).cast("string") for column in columns]
     return F.concat(*(F.coalesce(F.concat(F.length(text).cast("string"), F.lit(":"), text), F.lit("-")) for text in texts))
 
 
-def content_hash(*columns: Column | str) -> Column:
+def content_hash(*columns: str) -> Column:
     """64-bit hash of a row's values. Spark's own skips NULL, so that a value could move to the next column unseen."""
-    values = [F.col(column) if isinstance(column, str) else column for column in columns]
-    is_null = [F.when(value.isNull(), F.lit(1 << (i % 62))).otherwise(F.lit(0)) for i, value in enumerate(values)]
-    masks = [reduce(lambda left, right: left.bitwiseOR(right), is_null[i : i + 62]) for i in range(0, len(is_null), 62)]
-    return F.xxhash64(*values, *masks)
+    return hash_of([in_sql(column) for column in columns])
+
+
+def hash_of(values: Sequence[str]) -> Column:
+    """``content_hash`` of SQL expressions; a map cannot be hashed, its text can."""
+    return F.expr(f"xxhash64({', '.join(values)}, {', '.join(f'{value} IS NULL' for value in values)})")
+
+
+def in_sql(column: str) -> str:
+    """The name of a column, or of a field of one, in SQL."""
+    return ".".join(f"`{part}`" for part in column.split("."))
 
 
 def token(kind: str, value: str, key: bytes) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from py4j.java_gateway import JavaPackage, JVMView  # type: ignore[import-untyped]
+from py4j.java_gateway import JavaClass, JavaMember, JavaPackage, JVMView  # type: ignore[import-untyped]
 from pyspark import SparkConf
 from pyspark.sql import Column, DataFrame, SparkSession
 
@@ -78,19 +78,20 @@ def open_session(app_name: str = "tillhouse", conf: Mapping[str, str] | None = N
 
 @cache
 def _remember_names() -> None:
-    """Ask the JVM for each of its packages and classes once.
+    """Ask the JVM for each of its packages, classes and their static methods once.
 
     PySpark does at each use of a function, Delta for each column of a new table; and each time, the JVM first looks in all of
-    its jars for a class of that name.
+    its jars for a class of that name, and through the class for the method.
     """
-    for kind in (JVMView, JavaPackage):
+    for kind in (JVMView, JavaPackage, JavaClass):
         kind.__getattr__ = _remembering(kind.__getattr__)
 
 
 def _remembering(look_up: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
     def remembered(self: Any, name: str) -> Any:  # noqa: ANN401 - whatever the JVM has
         found = look_up(self, name)
-        self.__dict__[name] = found
+        if isinstance(found, JavaPackage | JavaClass | JavaMember):  # a static field may change
+            self.__dict__[name] = found
         return found
 
     return remembered

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 from pyspark.storagelevel import StorageLevel
@@ -20,7 +20,7 @@ from pyspark.storagelevel import StorageLevel
 from tillhouse.errors import ConfigError, ContractError, StoreError, TillhouseError
 from tillhouse.faults import Damage, find_damage, to_store_error
 from tillhouse.frames import IS_LITTLE
-from tillhouse.keys import content_hash
+from tillhouse.keys import content_hash, hash_of, in_sql
 from tillhouse.tables import Table
 from tillhouse.tables.contract import MONTH, NO_MONTH, VERSION_PROPERTY
 
@@ -364,7 +364,7 @@ class Store:
         ``content`` (all columns that are not technical) cancel out, so that content is to be there once.
         """
         names = content or [name for name in table.column_names if not name.startswith("_") or name == MONTH]
-        hashed = self.changes(table, since).where(where).select(*keys, content_hash(*_hashable(table, names)).alias("_hash"))
+        hashed = self.changes(table, since).where(where).select(*keys, hash_of(_hashable(table, names)).alias("_hash"))
         grouped = hashed.groupBy(*keys).agg(F.bit_xor("_hash").alias("_hash"))
         return grouped.where("_hash <> 0").select(*keys)
 
@@ -451,7 +451,7 @@ class Store:
         hashed = [
             rows.select(
                 F.lit(side).alias("_side"),
-                content_hash(*_hashable(table, [name for name in table.column_names if name in rows.columns])).alias("_hash"),
+                hash_of(_hashable(table, [name for name in table.column_names if name in rows.columns])).alias("_hash"),
                 (content_hash(*table.key) if side and self._is_little else F.lit(None).cast("bigint")).alias("_key"),
             )
             for side, rows in enumerate((old, new))
@@ -555,7 +555,7 @@ def quoted(names: Iterable[str]) -> str:
     return ", ".join(_literal(name) for name in sorted(names))
 
 
-def _hashable(table: Table, names: Iterable[str]) -> list[Column]:
-    """Columns that can be hashed; a map is hashed as text."""
+def _hashable(table: Table, names: Iterable[str]) -> list[str]:
+    """SQL of columns that can be hashed; a map is hashed as text."""
     kinds = {field.name: field.dataType.typeName() for field in table.struct}
-    return [F.to_json(name) if kinds[name] == "map" else F.col(name) for name in names]
+    return [f"to_json({in_sql(name)})" if kinds[name] == "map" else in_sql(name) for name in names]

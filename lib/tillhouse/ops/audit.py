@@ -41,17 +41,19 @@ class Measured:
 
 def bronze(run: Run, _since: Since | None) -> list[Measured]:
     """Every record that the readers saw in loaded files is in bronze once."""
-    read = run.store.read(ops.FILE_LEDGER).where("status = 'loaded'").groupBy("source").agg(F.sum("rows_read").alias("rows"))
+    read = run.store.read(ops.FILE_LEDGER).where("status = 'loaded'").selectExpr("'read' AS side", "source", "rows_read AS rows")
     stored = [
-        run.store.read(bronze_table(source.name, source.personal_data)).agg(
-            F.lit(source.name).alias("source"), F.count("*").alias("rows")
+        run.store.read(bronze_table(source.name, source.personal_data)).select(
+            F.lit("bronze").alias("side"), F.lit(source.name).alias("source"), F.lit(1).cast("bigint").alias("rows")
         )
         for source in run.config.sources
     ]
-    sides = [read.withColumn("_side", F.lit("read")), *(rows.withColumn("_side", F.lit("bronze")) for rows in stored)]
-    found = {(row["_side"], row["source"]): row["rows"] for row in union(sides).collect()}
+    counted = union([read, *stored]).groupBy("side", "source").agg(F.sum("rows").alias("rows")).collect()
+    found = {(row["side"], row["source"]): row["rows"] for row in counted}
     return [
-        Measured(source.name, "records: files = bronze", found.get(("read", source.name), 0), found["bronze", source.name])
+        Measured(
+            source.name, "records: files = bronze", found.get(("read", source.name), 0), found.get(("bronze", source.name), 0)
+        )
         for source in run.config.sources
     ]
 

@@ -142,10 +142,7 @@ def _read(store: Store, batch: Batch, token_key: bytes) -> dict[str, DataFrame]:
         rows = records.to_records(bronze, source, BY_NAME[source.entity], token_key)
         rows = party_versions.with_told(rows, source) if source.entity == CONTACT else rows
         by_kind.setdefault(source.entity, []).append(rows)
-    return {
-        name: store.keep(reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), rows))
-        for name, rows in by_kind.items()
-    }
+    return {name: store.keep(union(rows, fill=True)) for name, rows in by_kind.items()}
 
 
 def _write(store: Store, batch: Batch, table: Table, rows: DataFrame, keys: DataFrame) -> None:

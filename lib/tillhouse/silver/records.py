@@ -19,7 +19,7 @@ from tillhouse.sources.mapping import map_records, masked
 from tillhouse.sources.model import Source
 from tillhouse.tables.entities import RECORD_VERSION
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 PARTY = "party"
 # What names somebody in a record about them, in the order of silver.party.
 _NAMING = ("customer_number", "card_number", "email", "phone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from pyspark.sql import DataFrame
@@ -15,6 +16,13 @@ VERSION_PROPERTY = "tillhouse.contractVersion"
 MONTH = "_month"
 MONTH_COLUMN = f"{MONTH} STRING NOT NULL COMMENT 'month of business_date, the partition'"
 NO_MONTH = "unknown"  # of a record without trading day
+
+
+@cache
+def _to_struct(columns: str) -> StructType:
+    schema = DataType.fromDDL(columns)
+    assert isinstance(schema, StructType)
+    return schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +70,7 @@ class Table:
 
     @property
     def struct(self) -> StructType:
-        schema = DataType.fromDDL(self.columns)
-        assert isinstance(schema, StructType)
-        return schema
+        return _to_struct(self.columns)
 
     @property
     def column_names(self) -> list[str]:
