@@ -23,6 +23,7 @@ import duckdb
 from bench_customers import peak_gib
 from bench_night import Cost, measure
 from bench_pipeline import say
+from customer_sql import RATIOS, fields_sql
 from deltalake import DeltaTable
 from demo import ROOT
 from make_gold import Made, Sizes, add_sizes, last_day, sizes_of
@@ -30,6 +31,7 @@ from pyspark.sql import DataFrame
 
 from tillhouse import pipeline
 from tillhouse.config import Config, load_config
+from tillhouse.insight import step as insight_step
 from tillhouse.insight.affinity import to_product_affinity
 from tillhouse.insight.buyers import to_buyers, to_first_products, to_purchase_days, to_visits
 from tillhouse.insight.cohorts import to_kpi_cohort
@@ -46,7 +48,8 @@ from tillhouse.store import Store
 from tillhouse.tables import gold
 
 READ = (
-    gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.FCT_RECEIPT, gold.FCT_SALE_LINE, gold.KPI_BRANCH_WEEK,
+    gold.DIM_BRANCH, gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.FCT_RECEIPT, gold.FCT_SALE_LINE, gold.FCT_RETURN,
+    gold.KPI_BRANCH_WEEK,
 )  # fmt: skip
 RULES = InsightRules()
 NEAR = 1e-9
@@ -250,6 +253,14 @@ SELECT pa, pb, a.n, b.n, pairs.n, (SELECT count(*) FROM baskets),
     pairs.n::DOUBLE * (SELECT count(*) FROM baskets) / (a.n::DOUBLE * b.n)
 FROM pairs JOIN counts a ON a.product = pa JOIN counts b ON b.product = pb
 """
+CUSTOMERS = fields_sql("getvariable('as_of')")
+FIELDS = (
+    "as_of", "customer_id", "customer_type", "home_branch_id", "home_region", "favourite_branch_id", "currency",
+    "first_purchase_date", "last_purchase_date", "inactivity_days", "tenure_days", "purchase_count", "purchase_dates",
+    "active_weeks_13", "gap_count", "median_gap_days", "revenue_total", "sales_total", "largest_basket", "discount_amount",
+    "return_count", "return_amount", "main_return_reason", "favourite_category", "favourite_weekday", "favourite_channel",
+    "channels", "online_count", "recency_score", "frequency_score", "monetary_score",
+)  # fmt: skip
 AFFINITY_COLUMNS = ("product_a", "product_b", "receipts_a", "receipts_b", "receipts_both", "receipts_all", "lift")
 BY_GROUP = Affinity(level="category_l2")
 
@@ -297,7 +308,13 @@ def _affinity_of_groups(star: Star) -> DataFrame:
     return rows.select(*AFFINITY_COLUMNS)
 
 
+def _fields(star: Star) -> DataFrame:
+    rows = insight_step.fields_of(star.store, RULES, star.as_of)
+    return rows.where("currency IS NOT NULL").select(*FIELDS, *RATIOS)
+
+
 CASES = (
+    Case("8-10, 14 customers", _fields, len(FIELDS), f"SELECT {', '.join((*FIELDS, *RATIOS))} FROM ({CUSTOMERS})"),
     Case("1-7, 19 branch and day", _branch_days, 3, BRANCH_DAYS),
     Case("20 anomalies of weeks", _week_anomaly, 3, WEEK_ANOMALY),
     Case("11 repurchase of weeks", _week_repurchase, 3, WEEK_REPURCHASE),

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import customer_sql
 import duckdb
 import pytest
 from deltalake import DeltaTable
@@ -18,7 +19,6 @@ from make_demo_exports import make_exports
 from pyspark.sql import SparkSession
 
 from tests.conftest import MUCH, ROOT, Chain, settings
-from tests.insight import duckdb_kpis
 from tests.integration.personal_data import clear_text_in
 from tests.serving.readers import asked_of_readers, sums_by_reader
 from tillhouse.tables import gold, silver
@@ -189,10 +189,10 @@ def test_contacts_of_one_person_become_one_customer_and_those_of_a_household_do_
 
 def test_what_is_known_of_customers_is_what_sql_over_the_star_says(whole: Chain) -> None:
     con = duckdb.connect()
-    for name in duckdb_kpis.STAR:
+    for name in customer_sql.STAR:
         con.register(name, DeltaTable(str(whole.lake / "gold" / name)).to_pyarrow_table())
     days = [row[0] for row in con.sql("SELECT DISTINCT as_of FROM customer_state").fetchall()]
-    assert {day: duckdb_kpis.differing(con, day) for day in days} == {day: {} for day in days}
+    assert {day: customer_sql.differing(con, day) for day in days} == {day: {} for day in days}
     assert con.sql("SELECT count(*) FROM customer_state WHERE return_count > 0 AND purchase_count > 1").fetchall()[0][0] > 10
 
 

@@ -21,7 +21,7 @@ RATIOS = (
 _FIELDS = """
 WITH visit AS (
     SELECT *, revenue_amount + return_amount AS before_returns, coalesce(lower(channel) IN ({online}), false) AS is_online
-    FROM fct_receipt WHERE customer_id IS NOT NULL AND business_date < DATE '{as_of}'
+    FROM fct_receipt WHERE customer_id IS NOT NULL AND business_date < {as_of}
 ), purchase AS (
     FROM visit WHERE is_basket
 ), money AS (
@@ -37,13 +37,13 @@ WITH visit AS (
     SELECT customer_id, min(business_date) AS first_purchase_date, min(receipt_key) AS smallest_receipt_key,
         max(business_date) AS last_purchase_date, count(*) AS purchase_count,
         count(DISTINCT business_date) AS purchase_dates, count(*) FILTER (is_online) AS online_count,
-        count(DISTINCT (DATE '{as_of}' - business_date - 1) // 7) FILTER (business_date >= DATE '{as_of}' - 91)
+        count(DISTINCT ({as_of} - business_date - 1) // 7) FILTER (business_date >= {as_of} - 91)
             AS active_weeks_13,
         CASE WHEN bool_and(is_online) THEN 'online' WHEN bool_or(is_online) THEN 'both' ELSE 'store' END AS channels
     FROM purchase GROUP BY customer_id
 ), branches AS (
     SELECT customer_id, branch_id, count(*) AS purchases, max((business_date, started_at)) AS latest,
-        count(*) FILTER (business_date >= DATE '{as_of}' - INTERVAL 12 MONTH) AS purchases_12
+        count(*) FILTER (business_date >= {as_of} - INTERVAL 12 MONTH) AS purchases_12
     FROM purchase GROUP BY ALL
 ), favourite_branch AS (
     SELECT DISTINCT ON (customer_id) customer_id, branch_id AS favourite_branch_id FROM branches
@@ -53,7 +53,7 @@ WITH visit AS (
     ORDER BY customer_id, purchases_12 DESC, latest DESC, branch_id
 ), region AS (
     SELECT branch_id AS home_branch_id, region AS home_region FROM dim_branch
-    WHERE valid_from < DATE '{as_of}' AND (valid_to IS NULL OR valid_to >= DATE '{as_of}')
+    WHERE valid_from < {as_of} AND (valid_to IS NULL OR valid_to >= {as_of})
 ), days AS (
     SELECT DISTINCT customer_id, business_date FROM purchase
 ), gaps AS (
@@ -87,7 +87,7 @@ WITH visit AS (
     ORDER BY customer_id, lines DESC, amount DESC, reason
 ), person AS (
     SELECT customer_id, customer_type, age_band, postal_area, country, language FROM dim_customer
-    WHERE valid_from < DATE '{as_of}' AND (valid_to IS NULL OR valid_to >= DATE '{as_of}')
+    WHERE valid_from < {as_of} AND (valid_to IS NULL OR valid_to >= {as_of})
 ), rank AS (
     SELECT customer_id,
         ntile(5) OVER (ORDER BY last_purchase_date, first_purchase_date, smallest_receipt_key) AS recency_score,
@@ -95,9 +95,9 @@ WITH visit AS (
         ntile(5) OVER (ORDER BY revenue_total, first_purchase_date, smallest_receipt_key) AS monetary_score
     FROM counts JOIN amounts USING (customer_id)
 )
-SELECT DATE '{as_of}' AS as_of, customer_id, customer_type, age_band, postal_area, country, language, home_branch_id, home_region,
+SELECT {as_of} AS as_of, customer_id, customer_type, age_band, postal_area, country, language, home_branch_id, home_region,
     favourite_branch_id, currency, first_purchase_date, smallest_receipt_key, last_purchase_date,
-    DATE '{as_of}' - last_purchase_date AS inactivity_days, DATE '{as_of}' - first_purchase_date AS tenure_days,
+    {as_of} - last_purchase_date AS inactivity_days, {as_of} - first_purchase_date AS tenure_days,
     coalesce(purchase_count, 0) AS purchase_count, coalesce(purchase_dates, 0) AS purchase_dates,
     coalesce(active_weeks_13, 0) AS active_weeks_13, coalesce(gap_count, 0) AS gap_count, median_gap_days, mean_gap_days,
     revenue_total, sales_total, sales_total / nullif(purchase_count, 0) AS average_basket, largest_basket, discount_amount,
@@ -115,7 +115,12 @@ FROM amounts LEFT JOIN counts USING (customer_id) LEFT JOIN home USING (customer
 
 def fields_of(con: duckdb.DuckDBPyConnection, as_of: date, online: Sequence[str] = ONLINE) -> duckdb.DuckDBPyRelation:
     """The columns of gold.customer_state that come from receipts, lines, returns and dimensions: one row per customer."""
-    return con.sql(_FIELDS.format(as_of=as_of, online=", ".join(f"'{name}'" for name in online)))
+    return con.sql(fields_sql(f"DATE '{as_of}'", online))
+
+
+def fields_sql(as_of: str, online: Sequence[str] = ONLINE) -> str:
+    """The query of ``fields_of``; ``as_of``: SQL of a date."""
+    return _FIELDS.format(as_of=as_of, online=", ".join(f"'{name}'" for name in online))
 
 
 def differing(con: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, int]:

@@ -8,8 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
-
-from tests.insight.duckdb_kpis import RATIOS, fields_of
+from customer_sql import RATIOS, fields_of
 
 STAR = """
 CREATE TABLE fct_receipt AS SELECT receipt_key, nullif(customer, '-') AS customer_id, business_date, business_date::TIMESTAMP AS
