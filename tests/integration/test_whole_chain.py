@@ -18,7 +18,7 @@ from demo_chain.check import Comparison, compare, identities, returns
 from make_demo_exports import make_exports
 from pyspark.sql import SparkSession
 
-from tests.conftest import MUCH, ROOT, Chain, settings
+from tests.conftest import ROOT, Chain
 from tests.integration.personal_data import clear_text_in
 from tests.serving.readers import asked_of_readers, sums_by_reader
 from tillhouse.tables import gold, silver
@@ -42,10 +42,8 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(exports: Path, spark: SparkSession) -> Chain:
-    """After one run, made as if it were much. Tests only read it."""
+    """After one run. Tests only read it."""
     chain = Chain(exports, exports / "conf", spark)
-    with settings(spark, MUCH):
-        chain.run()
     chain.run(to_step="insight")
     return chain
 
