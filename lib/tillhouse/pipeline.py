@@ -24,7 +24,7 @@ from tillhouse.kpi import step as kpi_step
 from tillhouse.ops import audit, deliveries, gate, rotate
 from tillhouse.ops import identity as identity_run
 from tillhouse.ops.lease import Lease
-from tillhouse.ops.runs import Run, StepResult, record_steps, tell, utc_now
+from tillhouse.ops.runs import Run, StepResult, new_run_id, record_steps, tell, utc_now
 from tillhouse.quality import expectations, rules
 from tillhouse.silver import lines, records
 from tillhouse.silver import step as silver_step
@@ -90,6 +90,7 @@ STEPS = (
             run.run_id,
             run.started_at,
             gate=lambda found: gate.judge(run, found),
+            since=since,
         ),
         audit=audit.bronze,
         always=True,
@@ -237,7 +238,7 @@ def run(run: Run, steps: Sequence[Step] = STEPS, show: Callable[[StepResult], No
         StoreError: the lake cannot be written, or a table's log is damaged.
         TillhouseError: a step failed; what it did is recorded, and the next run repeats it.
     """
-    with run.store.told(), Lease.take(run.store, run.run_id, run.wait_seconds):
+    with run.store.told(), Lease.take(run.store, run.run_id, run.wait_seconds), run.store.alone():
         return _run_steps(run, steps, show)
 
 
@@ -249,7 +250,6 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
     _refuse_used_run_id(run, steps)
     results: list[StepResult] = []
     measured: list[tuple[str, audit.Measured]] = []
-    rotate.refuse_other_key(store, config)
     marks = _watermarks(run)
     set_back = _forget_set_back(run, marks)
     kept = dict(marks)
@@ -259,6 +259,7 @@ def _run_steps(run: Run, steps: Sequence[Step], show: Callable[[StepResult], Non
             now = _state(run, step)
             reason, since = _why(run, step, marks.get(step.name, {}), now)
             reason = set_back.get(step.name, reason)
+            since = _as_silver_read_it(run, marks) if step.always else since
             tell("step starts", run_id=run.run_id, step=step.name, reason=reason or "nothing new")
             figures: Mapping[str, int] = {}
             store.expect(None if since is None else 0)
@@ -310,6 +311,8 @@ def _record(run: Run, results: list[StepResult], marks: Mapping[str, Mapping[str
 
 def _refuse_used_run_id(run: Run, steps: Sequence[Step]) -> None:
     """A run's id says which run wrote a row; a step that has ended under it cannot run under it again."""
+    if run.run_id == new_run_id(run.started_at):
+        return
     of_run = (F.col("run_id") == run.run_id) & (F.col("status") != "failed")
     ended = run.store.read(ops.RUN_STEP).where(of_run).select("step").collect()
     used = sorted({row["step"] for row in ended} & {step.name for step in steps})
@@ -330,6 +333,17 @@ def _state(run: Run, step: Step) -> dict[str, Mark]:
         for name, part in step.depends_on(run).items()
     }
     return tables | parts
+
+
+def _as_silver_read_it(run: Run, marks: Mapping[str, Mapping[str, Mark]]) -> Since | None:
+    """Bronze and its ledger as they were when all of it was in order: silver reads them after that."""
+    if run.full:
+        return None
+    tables = (*bronze_tables(run.config.sources), ops.FILE_LEDGER)
+    read = {table: marks.get("silver", {}).get(table.full_name) for table in tables}
+    return Since(
+        {table.full_name: mark[1] for table, mark in read.items() if mark and mark[0] == run.store.version(table)[0]}, frozenset()
+    )
 
 
 def _made(run: Run, step: Step) -> dict[str, Mark]:
@@ -405,8 +419,10 @@ def _why_all_anew(
 
 
 def _watermarks(run: Run) -> dict[str, dict[str, Mark]]:
+    stored = run.store.read(ops.WATERMARK).collect()
+    rotate.refuse_other_key(stored, run.config)
     marks: dict[str, dict[str, Mark]] = {}
-    for row in run.store.read(ops.WATERMARK).collect():
+    for row in stored:
         marks.setdefault(row["step"], {})[row["upstream"]] = (row["table_id"], row["version"], row["fingerprint"])
     return marks
 
@@ -418,7 +434,7 @@ def _keep_watermarks(run: Run, marks: Mapping[str, Mapping[str, Mark]]) -> None:
         for step, of_step in marks.items()
         for upstream, mark in of_step.items()
     ]
-    run.store.overwrite(ops.WATERMARK, run.store.spark.createDataFrame(rows, ops.WATERMARK.struct))
+    run.store.overwrite(ops.WATERMARK, run.store.spark.createDataFrame(rows, ops.WATERMARK.struct), is_news=True)
 
 
 def check_audit(run: Run) -> None:

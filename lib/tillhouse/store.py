@@ -88,7 +88,9 @@ class Store:
         self.lake = _absolute(lake)
         self.vault = _absolute(vault)
         self.before_commit: Callable[[str], None] = lambda table: None
-        self._usual = {name: str(spark.conf.get(name, "false")) for name in FOR_LITTLE}
+        self._versions: dict[Table, tuple[str, int]] | None = None
+        self._usual = {name: str(spark.conf.get(name)) for name in FOR_LITTLE if name != IS_LITTLE}
+        self._usual[IS_LITTLE] = str(spark.conf.get(IS_LITTLE, "false"))
         self._is_little = False
         is_local = str(spark.sparkContext.master).startswith("local")
         self._level = StorageLevel.MEMORY_AND_DISK if is_local else StorageLevel.MEMORY_AND_DISK_2
@@ -147,7 +149,7 @@ class Store:
             list(pool.map(self._create, missing))
 
     def _create(self, table: Table) -> None:
-        self.before_commit(table.full_name)
+        self._begin_commit(table)
         with self.told(table):
             self._remove_unfinished(table)
             self._build(table)
@@ -186,8 +188,27 @@ class Store:
 
     def version(self, table: Table) -> tuple[str, int]:
         """Delta id and newest version of a table, from the log alone."""
+        if self._versions is not None and table in self._versions:
+            return self._versions[table]
         snapshot = self._snapshot(table)
-        return str(snapshot.metadata().id()), int(snapshot.version())
+        found = str(snapshot.metadata().id()), int(snapshot.version())
+        if self._versions is not None:
+            self._versions[table] = found
+        return found
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While nobody else may write: the version of a table is asked of its log once after each commit of this store."""
+        self._versions = {}
+        try:
+            yield
+        finally:
+            self._versions = None
+
+    def _begin_commit(self, table: Table) -> None:
+        self.before_commit(table.full_name)
+        if self._versions is not None:
+            self._versions.pop(table, None)
 
     def contract_version(self, table: Table) -> int:
         """Version of the contract that the table on disk was made by."""
@@ -209,7 +230,7 @@ class Store:
     def make_anew(self, table: Table) -> None:
         """Empty a table and give it the columns and the layout of its contract, in one commit; older versions stay readable."""
         partition_by = f" PARTITIONED BY ({', '.join(table.partition_by)})" if table.partition_by else ""
-        self.before_commit(table.full_name)
+        self._begin_commit(table)
         self.spark.sql(  # the builder's createOrReplace refuses other columns for a table without a catalogue
             f"REPLACE TABLE {self._quoted(table)} ({table.struct.toDDL()}) USING DELTA{partition_by} "
             f"COMMENT {_literal(table.grain)} TBLPROPERTIES ({_assignments(table.properties)})"
@@ -217,7 +238,7 @@ class Store:
 
     def add_columns(self, table: Table, fields: Sequence[StructField]) -> None:
         """Add columns at the end of a table; existing rows have none of them."""
-        self.before_commit(table.full_name)
+        self._begin_commit(table)
         self.spark.sql(f"ALTER TABLE {self._quoted(table)} ADD COLUMNS ({StructType(list(fields)).toDDL()})")
 
     def set_properties(self, table: Table, properties: Mapping[str, str]) -> bool:
@@ -226,7 +247,7 @@ class Store:
         assert stored is not None
         if all(stored.properties.get(name) == value for name, value in properties.items()):
             return False
-        self.before_commit(table.full_name)
+        self._begin_commit(table)
         self.spark.sql(f"ALTER TABLE {self._quoted(table)} SET TBLPROPERTIES ({_assignments(properties)})")
         return True
 
@@ -239,7 +260,7 @@ class Store:
         texts = [f"{name} COMMENT {_literal(text or '')}" for name, text in wanted.items() if (there[name] or "") != (text or "")]
         if not texts and stored.grain == table.grain:
             return 0
-        self.before_commit(table.full_name)
+        self._begin_commit(table)
         if texts:
             self.spark.sql(f"ALTER TABLE {self._quoted(table)} ALTER COLUMN {', '.join(texts)}")
         if stored.grain != table.grain:
@@ -272,7 +293,7 @@ class Store:
             optimize = optimize.where(
                 " OR ".join(" AND ".join(f"{name} <=> {_literal(row[name])}" for name in names) for row in partitions)
             )
-        self.before_commit(table.full_name)
+        self._begin_commit(table)
         optimizing = "spark.databricks.delta.optimize"
         with self._settings({f"{optimizing}.minFileSize": SMALL_FILE, f"{optimizing}.maxFileSize": FULL_FILE}):
             optimize.executeCompaction()
@@ -285,7 +306,7 @@ class Store:
         before = self._files_in_folder(table)
         if before == self.file_count(table):
             return 0
-        self.before_commit(table.full_name)
+        self._begin_commit(table)
         settings: dict[str, str | int] = {
             "spark.databricks.delta.vacuum.logging.enabled": "false",
             # Listing starts that many tasks, 10,000 if nothing is said: 40 s for a table of four files.
@@ -401,14 +422,15 @@ class Store:
         """Remove the rows that fulfil a predicate, in one commit."""
         self._write(table, self.read(table).where("false"), mode="overwrite", replaceWhere=predicate)
 
-    def overwrite(self, table: Table, rows: DataFrame, where: str | None = None) -> bool:
+    def overwrite(self, table: Table, rows: DataFrame, where: str | None = None, *, is_news: bool = False) -> bool:
         """Replace the whole content, or the rows that fulfil ``where``, in one commit; without a difference there is none.
 
-        Readers see the old rows or the new ones. Returns whether something was written.
+        ``is_news``: the caller knows that there is a difference. Readers see the old rows or the new ones. Returns whether
+        something was written.
         """
-        stored = self.read(table)
-        stored = stored.where(where) if where else stored
-        if self.version(table)[1] > 0:
+        if not is_news and self.version(table)[1] > 0:
+            stored = self.read(table)
+            stored = stored.where(where) if where else stored
             rows = self.keep(table.conform(rows))
             old, new = self._contents(table, stored, rows)
             if old == new:
@@ -475,7 +497,7 @@ class Store:
             rows = rows.repartition(*table.partition_by)
         if table.sort_by:
             rows = rows.sortWithinPartitions(*table.partition_by, *table.sort_by)
-        self.before_commit(table.full_name)
+        self._begin_commit(table)
         with self.told(table):
             rows.write.format("delta").mode(mode).options(**options).save(self.path(table))
 

@@ -16,7 +16,7 @@ from tillhouse.errors import SourceError, TillhouseError
 from tillhouse.sources.model import Source
 from tillhouse.sources.readers import read_records
 from tillhouse.sources.records import Records, column_key
-from tillhouse.store import Store, quoted
+from tillhouse.store import Since, Store, quoted
 from tillhouse.tables import Table, ops
 from tillhouse.tables.bronze import TECHNICAL, bronze_table
 
@@ -34,10 +34,12 @@ def run(
     started_at: datetime,
     *,
     gate: Gate = lambda inspections: inspections,
+    since: Since | None = None,
 ) -> dict[str, int]:
     """Load what is new in the landing area; returns what was counted.
 
-    ``gate`` holds files back that must not be published yet; they are not loaded, and the next run asks it again.
+    ``gate`` holds files back that must not be published yet; they are not loaded, and the next run asks it again. ``since``:
+    the tables as a run that ended well has left them; one that still is need not be looked at.
 
     The ledger is written last. What a killed run has left behind is known by its run, which the ledger does not name, and
     is taken back first; then its files are new again. So are files whose records a table has lost.
@@ -51,7 +53,8 @@ def run(
     paths = {delivery.path for delivery in deliveries}
     ledger = sorted(store.read(ops.FILE_LEDGER).collect(), key=lambda row: (row["loaded_at"], row["run_id"]))
     tables = {source.name: bronze_table(source.name, source.personal_data) for source in sources}
-    differing = {name for name, table in tables.items() if store.read(table).count() != _rows_read(ledger, name)}
+    touched = {name: table for name, table in tables.items() if _is_touched(store, table, since)}
+    differing = {name for name, table in touched.items() if _rows_in(store, table) != _rows_read(ledger, name)}
     lost = [row for name in differing for row in _lost(store, tables[name], name, ledger)]
     ledger = [row for row in ledger if row not in lost]
     seen = {_key(row): files.Seen(row["status"], row["reason"]) for row in ledger}
@@ -91,6 +94,16 @@ def run(
 
 def _key(row: Row) -> tuple[str | None, str, int, datetime]:
     return row["source"], row["path"], row["size_bytes"], row["modified_at"]
+
+
+def _is_touched(store: Store, table: Table, since: Since | None) -> bool:
+    left = {} if since is None else since.versions
+    return any(left.get(one.full_name) != store.version(one)[1] for one in (ops.FILE_LEDGER, table))
+
+
+def _rows_in(store: Store, table: Table) -> int:
+    """Number of rows; a table into which nothing has been written has none."""
+    return store.read(table).count() if store.version(table)[1] else 0
 
 
 def _rows_read(ledger: Sequence[Row], source: str) -> int:

@@ -39,23 +39,26 @@ class Measured:
         return Decimal(self.expected or 0) == Decimal(self.actual or 0)
 
 
-def bronze(run: Run, _since: Since | None) -> list[Measured]:
-    """Every record that the readers saw in loaded files is in bronze once."""
+def bronze(run: Run, since: Since | None) -> list[Measured]:
+    """Every record that the readers saw in loaded files is in bronze once, in each table that is another than before."""
+    left = {} if since is None else since.versions
+    tables = {source.name: bronze_table(source.name, source.personal_data) for source in run.config.sources}
+    versions = {name: run.store.version(table)[1] for name, table in tables.items()}
+    tables = {name: table for name, table in tables.items() if left.get(table.full_name) != versions[name]}
+    if not tables:
+        return []
     read = run.store.read(ops.FILE_LEDGER).where("status = 'loaded'").selectExpr("'read' AS side", "source", "rows_read AS rows")
     stored = [
-        run.store.read(bronze_table(source.name, source.personal_data)).select(
-            F.lit("bronze").alias("side"), F.lit(source.name).alias("source"), F.lit(1).cast("bigint").alias("rows")
+        run.store.read(table).select(
+            F.lit("bronze").alias("side"), F.lit(name).alias("source"), F.lit(1).cast("bigint").alias("rows")
         )
-        for source in run.config.sources
+        for name, table in tables.items()
+        if versions[name] > 0
     ]
     counted = union([read, *stored]).groupBy("side", "source").agg(F.sum("rows").alias("rows")).collect()
     found = {(row["side"], row["source"]): row["rows"] for row in counted}
-    return [
-        Measured(
-            source.name, "records: files = bronze", found.get(("read", source.name), 0), found.get(("bronze", source.name), 0)
-        )
-        for source in run.config.sources
-    ]
+    sides = [(name, *(found.get((side, name), 0) for side in ("read", "bronze"))) for name in tables]
+    return [Measured(name, "records: files = bronze", *counts) for name, *counts in sides]
 
 
 def silver_(run: Run, since: Since | None) -> list[Measured]:

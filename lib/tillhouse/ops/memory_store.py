@@ -40,7 +40,7 @@ class MemoryStore(Store):
     def append(self, table: Table, rows: DataFrame) -> None:
         self.overwrite(table, self.read(table).unionByName(rows))
 
-    def overwrite(self, table: Table, rows: DataFrame, where: str | None = None) -> bool:  # noqa: ARG002 - a first run replaces nothing
+    def overwrite(self, table: Table, rows: DataFrame, where: str | None = None, *, is_news: bool = False) -> bool:  # noqa: ARG002 - a first run replaces nothing
         rows = table.conform(rows)
         kept = rows.toArrow()
         self._rows[table] = kept

@@ -6,6 +6,10 @@ run, under the new key, makes everything anew and gives each party its old custo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pyspark.sql import Row
+
 from tillhouse.config import Config, fingerprint
 from tillhouse.errors import ConfigError
 from tillhouse.keys import token
@@ -56,13 +60,13 @@ def _mark(store: Store, table_id: str, version: int, state: str) -> None:
     store.overwrite(ops.WATERMARK, store.spark.createDataFrame([row], ops.WATERMARK.struct))
 
 
-def refuse_other_key(store: Store, config: Config) -> None:
-    """A run under another key would take every known card for a new customer.
+def refuse_other_key(watermarks: Sequence[Row], config: Config) -> None:
+    """A run under another key would take every known card for a new customer. ``watermarks``: ops.watermark.
 
     Raises:
         ConfigError: the key is not that of the lake and no change is prepared, or its preparation was stopped.
     """
-    marks = store.read(ops.WATERMARK).where(f"step = '{STEP}' OR upstream = 'conf: {KEY}'").collect()
+    marks = [row for row in watermarks if row["step"] == STEP or row["upstream"] == f"conf: {KEY}"]
     states = {row["fingerprint"] for row in marks if row["step"] == STEP}
     if _BEGUN in states:
         raise ConfigError("a change of the token key was begun and stopped. Remedy: run `tillhouse rotate-key` again.")
