@@ -16,9 +16,10 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from tests.sources.mappings import JSON, source
 from tillhouse.bronze import files, ingest
 from tillhouse.errors import ConfigError, TillhouseError
+from tillhouse.ops.runs import utc_now
 from tillhouse.sources.model import Source
 from tillhouse.sources.readers import MAX_FILE_BYTES
-from tillhouse.store import Store
+from tillhouse.store import Since, Store
 from tillhouse.tables import Table, ops
 from tillhouse.tables.bronze import bronze_table
 
@@ -316,3 +317,32 @@ def test_the_same_content_is_another_file_where_the_path_says_more() -> None:
 
     found = files.with_duplicates([loaded("F1/a.csv", "F1"), loaded("F1/b.csv", "F1"), loaded("F2/a.csv", "F2")], set())
     assert [item.status for item in found] == ["loaded", "duplicate", "loaded"]
+
+
+def test_a_table_is_counted_where_it_is_not_as_the_last_night_left_it(
+    tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain, sources = Chain(tmp_path, spark), [source(changes="file_pattern: '*/{week}.csv'"), source(JSON)]
+    chain.deliver("till/a.csv", text(HEADER, receipt(1)))
+    chain.run(sources)
+    left = Since({table.full_name: chain.store.version(table)[1] for table in chain.tables}, frozenset())
+    counted, count = list[str](), ingest._rows_in
+
+    def rows_in(store: Store, table: Table) -> int:
+        counted.append(table.name)
+        return count(store, table)
+
+    monkeypatch.setattr(ingest, "_rows_in", rows_in)
+
+    def again() -> dict[str, int]:
+        return ingest.run(chain.store, sources, str(chain.landing), "again", utc_now(), since=left)
+
+    assert again()["files_loaded"] == 0
+    assert counted == []
+    till = bronze_table("till", False)
+    chain.store.remove(till, "true")  # somebody has taken its rows away
+    assert again()["files_loaded"] == 1
+    assert counted == ["till"]
+    assert chain.store.read(till).count() == 1
+    ingest.run(chain.store, sources, str(chain.landing), "once more", utc_now())
+    assert counted == ["till", "till", "cloud"]
