@@ -220,16 +220,16 @@ def demo_exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo_lake(demo_exports: Path, spark: SparkSession) -> Chain:
-    """The small plain demo after one run, made as if it were much, by sessions of other time zones. Tests only read it.
+def demo_lake(demo_exports: Path, spark: SparkSession, pytestconfig: pytest.Config) -> Chain:
+    """The small plain demo after one run, by sessions of other time zones; with ``--long`` made as if it were much.
 
-    Customers are measured by months, so that some move in these four weeks.
+    Customers are measured by months, so that some move in these four weeks. Tests only read it.
     """
     conf = demo_exports / "conf"
     shutil.copytree(ROOT / "conf", conf)
     (conf / "insight.yml").write_text(BY_MONTH, "utf-8")
     chain = Chain(demo_exports, conf, spark)
-    with time_zone(spark, "Asia/Tokyo"), settings(spark, MUCH):
+    with time_zone(spark, "Asia/Tokyo"), settings(spark, MUCH if pytestconfig.getoption("--long") else {}):
         chain.run()
     with time_zone(spark, "America/New_York"):
         chain.run(as_of=MEASURED_AS_OF, from_step="insight", to_step="insight")

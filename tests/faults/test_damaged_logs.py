@@ -61,7 +61,7 @@ def table_named(chain: Chain, name: str) -> Table:
     ("harm", "tables"),
     [
         (torn_between_lines, ["gold.kpi_branch_day", "gold.fct_receipt", "silver.receipt_line"]),
-        (zeroed, ["ops.file_ledger"]),
+        pytest.param(zeroed, ["ops.file_ledger"], marks=pytest.mark.long),
     ],
 )
 def test_a_damaged_log_is_told_and_repaired_and_the_next_run_makes_good_what_was_lost(

@@ -184,6 +184,7 @@ def test_a_missing_day_is_marked_without_figures_and_not_a_day_without_revenue(f
     assert rows["B1", "05"][0] == "partial"
 
 
+@pytest.mark.long
 def test_batches_as_of_dates_and_a_full_run_give_the_same(first: First, tmp_path: Path) -> None:
     chain = first.chain
     at_once = chain.in_folder(tmp_path)

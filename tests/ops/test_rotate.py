@@ -19,6 +19,7 @@ def known(chain: Chain) -> dict[str, tuple[str, str]]:
     return {row["card_number"]: (row["customer_id"], row["valid_from_run"]) for row in rows}
 
 
+@pytest.mark.long
 def test_customers_keep_their_ids_under_another_secret(readme_copy: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     chain, store = readme_copy, readme_copy.store
     before, receipts = known(chain), {tuple(row) for row in store.read(gold.FCT_RECEIPT).select(*FIGURES).collect()}
