@@ -95,6 +95,7 @@ def statuses(store: Store) -> dict[tuple[str, str], str]:
     return {(row.closing_id, row.member): row.status for row in store.read(gold.CLOSING_TIE_OUT).collect()}
 
 
+@pytest.mark.long
 def test_night_by_night_is_what_a_full_run_makes_and_nothing_new_writes_nothing(store: Store) -> None:
     first = [
         sold("a", FIRST, "ITEM", "10.00"),

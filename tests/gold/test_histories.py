@@ -11,7 +11,8 @@ from try_histories import History, differing  # a script, not a package
 NIGHTS, RECEIPTS = 3, 16
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3))])
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_gold_made_night_by_night_is_gold_made_at_once(spark: SparkSession, tmp_path: Path, seed: int) -> None:
     assert differing(spark, tmp_path, seed, NIGHTS, RECEIPTS) == []
 

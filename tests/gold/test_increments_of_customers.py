@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -69,6 +70,7 @@ def told(store: Store, *columns: str) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
+@pytest.mark.long
 def test_late_versions_merges_splits_and_ages_give_the_star_of_a_full_run(spark: SparkSession, tmp_path: Path) -> None:
     store = Store(spark, str(tmp_path / "lake"), str(tmp_path / "vault"))
     store.create_missing([*silver.TABLES, *gold.TABLES])

@@ -223,6 +223,7 @@ def content(store: Store) -> dict[str, set[tuple[Any, ...]]]:
     return {table.name: {tuple(row) for row in store.read(table).collect()} for table in RECORD_FACTS}
 
 
+@pytest.mark.long
 def test_what_has_changed_alone_is_published_again_and_gives_what_all_of_it_gives(spark: SparkSession, tmp_path: Path) -> None:
     """A ticket closed, one deleted, a talk in another month, a party of another customer, a branch that was not known."""
     store = make_store(spark, tmp_path)

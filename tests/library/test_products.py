@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -84,6 +85,7 @@ def test_stock_is_kept_by_product_branch_and_day(library: Chain) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_changed_master_data_works_on_the_receipts_that_name_it_and_closes_exceptions(library: Chain, tmp_path: Path) -> None:
     shutil.copytree(library.folder, tmp_path / "chain")
     chain = library.in_folder(tmp_path / "chain")
