@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
 
 from tests.conftest import time_zone
 from tests.kpi.star import filled
@@ -368,6 +369,7 @@ def test_the_repurchase_rate_of_a_week_is_of_one_branch(spark: SparkSession) -> 
         returned("7", "y", "01-08", "1.00"),
         receipt("8", None, "01-05", customer_status="anonymous"),
     ]
-    rows = to_week_repurchase(filled(spark, gold.FCT_RECEIPT, receipts), [day("01-09")]).collect()
+    dated = filled(spark, gold.FCT_RECEIPT, receipts).withColumn("_month", F.date_format("business_date", "yyyy-MM"))
+    rows = to_week_repurchase(dated, [day("01-09")]).collect()
     found = {(row["branch_id"], row["starts_on"]): row["repurchase_rate"] for row in rows}
     assert found == {("A", day("01-05")): number("0.333333333333"), ("B", day("01-05")): number("0")}

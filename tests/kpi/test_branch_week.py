@@ -40,7 +40,7 @@ def weeks(spark: SparkSession, rows: Sequence[Week]) -> DataFrame:
             "iso_week": F.weekofyear("starts_on"),
         }
     )
-    others = [field for field in KPI_BRANCH_WEEK.struct if field.name in set(MEASURES) - {"revenue"}]
+    others = [field for field in KPI_BRANCH_WEEK.struct if field.name in {*MEASURES, "repurchase_rate"} - {"revenue"}]
     return given.select("*", *(F.lit(None).cast(field.dataType).alias(field.name) for field in others)).select(*MEASURED)
 
 
