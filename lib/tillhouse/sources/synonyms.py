@@ -193,6 +193,7 @@ NAMES = {
     "stock_date": "stichtag bestandsdatum bestandstag datum tag stockdate asof asofdate snapshotdate date day inventorydate "
     "stand standvom per",
     "fulfilment": "lieferart versandart fulfilment fulfillment delivery",
+    "promotion_amount": "aktionsrabatt promotionsrabatt promotionamount promotiondiscount",
     "coupon_amount": "herstellercoupon couponbetrag couponamount",
     "parent_line_number": "bezugsposition hauptposition parentline parentlinenumber",
     "is_void": "storno zeilenstorno void isvoid voided",
