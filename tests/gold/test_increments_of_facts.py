@@ -141,6 +141,7 @@ def rows(chain: Chain, table: Any, *names: str) -> list[tuple[Any, ...]]:  # noq
     return sorted(tuple(row) for row in chain.store.read(table).select(*names).collect())
 
 
+@pytest.mark.long
 def test_what_is_told_later_is_found_and_a_full_run_gives_the_same(chain: Chain, tmp_path: Path) -> None:
     assert rows(chain, gold.FCT_PAYMENT, "tender_type", "amount") == [("CASH", Decimal("9.00"))]
     assert rows(chain, gold.FCT_TAX, "told_by", "gross_amount") == [("nothing", Decimal("8.00")), ("tax", Decimal("9.00"))]

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -70,6 +71,7 @@ def changed(store: Store, since: Since) -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.long
 def test_what_is_told_late_of_branches_and_products_touches_what_it_changes_and_gives_the_star_of_a_full_run(
     spark: SparkSession, tmp_path: Path
 ) -> None:
