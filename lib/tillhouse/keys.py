@@ -22,10 +22,6 @@ def surrogate_key(*natural: Column | str) -> Column:
 
 def as_one_text(*columns: Column | str) -> Column:
     """Values with their lengths before them; NULL differs from empty, and ('a', 'bc') from ('ab', 'c')."""
-    if all(isinstance(column, str) for column in columns):  # one call to the JVM: there is one for each step of a column
-        names = [f"CAST({in_sql(str(column))} AS STRING)" for column in columns]
-        parts = [f"coalesce(concat(CAST(length({name}) AS STRING), ':', {name}), '-')" for name in names]
-        return F.expr(f"concat({', '.join(parts)})")
     texts = [(F.col(column) if isinstance(column, str) else column).cast("string") for column in columns]
     return F.concat(*(F.coalesce(F.concat(F.length(text).cast("string"), F.lit(":"), text), F.lit("-")) for text in texts))
 
@@ -36,7 +32,10 @@ def content_hash(*columns: str) -> Column:
 
 
 def hash_of(values: Sequence[str]) -> Column:
-    """``content_hash`` of SQL expressions; a map cannot be hashed, its text can."""
+    """``content_hash`` of SQL expressions; a map cannot be hashed, its text can.
+
+    One text is one call to the JVM; columns would be one for each step of each.
+    """
     return F.expr(f"xxhash64({', '.join(values)}, {', '.join(f'{value} IS NULL' for value in values)})")
 
 

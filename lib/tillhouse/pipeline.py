@@ -311,7 +311,7 @@ def _record(run: Run, results: list[StepResult], marks: Mapping[str, Mapping[str
 
 def _refuse_used_run_id(run: Run, steps: Sequence[Step]) -> None:
     """A run's id says which run wrote a row; a step that has ended under it cannot run under it again."""
-    if run.run_id == new_run_id(run.started_at):
+    if run.run_id == new_run_id(run.started_at):  # nobody has chosen it
         return
     of_run = (F.col("run_id") == run.run_id) & (F.col("status") != "failed")
     ended = run.store.read(ops.RUN_STEP).where(of_run).select("step").collect()

@@ -366,6 +366,14 @@ class Store:
         """Whether anything was committed to the table since then."""
         return self.version(table)[1] > since.version(table)
 
+    def is_as_left(self, table: Table, since: Since | None) -> bool:
+        """Whether the table is what it was then; a version that is not known is none."""
+        return since is not None and since.versions.get(table.full_name) == self.version(table)[1]
+
+    def row_count(self, table: Table) -> int:
+        """Number of rows; a table into which nothing has been written has none, and need not be read."""
+        return self.read(table).count() if self.version(table)[1] else 0
+
     def changes(self, table: Table, since: Since) -> DataFrame:
         """Every row that commits since then have written or removed, with ``_is_new``: written. ``has_news`` comes first."""
         feed = (

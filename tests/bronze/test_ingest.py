@@ -326,13 +326,13 @@ def test_a_table_is_counted_where_it_is_not_as_the_last_night_left_it(
     chain.deliver("till/a.csv", text(HEADER, receipt(1)))
     chain.run(sources)
     left = Since({table.full_name: chain.store.version(table)[1] for table in chain.tables}, frozenset())
-    counted, count = list[str](), ingest._rows_in
+    counted, count = list[str](), Store.row_count
 
-    def rows_in(store: Store, table: Table) -> int:
+    def row_count(store: Store, table: Table) -> int:
         counted.append(table.name)
         return count(store, table)
 
-    monkeypatch.setattr(ingest, "_rows_in", rows_in)
+    monkeypatch.setattr(Store, "row_count", row_count)
 
     def again() -> dict[str, int]:
         return ingest.run(chain.store, sources, str(chain.landing), "again", utc_now(), since=left)

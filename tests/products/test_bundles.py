@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from tillhouse.gold.bundles import with_bundles_exploded
 from tillhouse.products.bundles import not_divided, to_shares
@@ -66,8 +67,12 @@ MEALS = Bundles(explode={"category_l1": ("MEALS",)})
 
 def exploded(spark: SparkSession, *lines: tuple[object, ...], rules: Bundles = MEALS) -> list[tuple[object, ...]]:
     shares = to_shares(components(spark), products(spark), rules)
-    rows = with_bundles_exploded(spark.createDataFrame(list(lines), LINE), shares).orderBy("receipt_key", "line_number").collect()
-    delivered = spark.createDataFrame(list(lines), LINE).where("is_revenue").collect()
+    once = {name: F.lit(Decimal("0.10")).cast("DECIMAL(18,2)") for name in ("promotion_amount", "coupon_amount")}
+    given_lines = spark.createDataFrame(list(lines), LINE).withColumns(once)
+    rows = with_bundles_exploded(given_lines, shares).orderBy("receipt_key", "line_number").collect()
+    for amount in once:  # told on the set's own line, and not again on its components
+        assert sum(row[amount] or Decimal(0) for row in rows) == len(lines) * Decimal("0.10")
+    delivered = given_lines.where("is_revenue").collect()
     for amount in ("gross_amount", "tax_amount", "discount_amount"):
         given = sum((row[amount] or Decimal(0) for row in delivered), Decimal(0))
         assert sum((row[amount] or Decimal(0) for row in rows if row["is_revenue"]), Decimal(0)) == given

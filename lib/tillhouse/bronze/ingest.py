@@ -53,8 +53,9 @@ def run(
     paths = {delivery.path for delivery in deliveries}
     ledger = sorted(store.read(ops.FILE_LEDGER).collect(), key=lambda row: (row["loaded_at"], row["run_id"]))
     tables = {source.name: bronze_table(source.name, source.personal_data) for source in sources}
-    touched = {name: table for name, table in tables.items() if _is_touched(store, table, since)}
-    differing = {name for name, table in touched.items() if _rows_in(store, table) != _rows_read(ledger, name)}
+    known = since if store.is_as_left(ops.FILE_LEDGER, since) else None
+    touched = {name: table for name, table in tables.items() if not store.is_as_left(table, known)}
+    differing = {name for name, table in touched.items() if store.row_count(table) != _rows_read(ledger, name)}
     lost = [row for name in differing for row in _lost(store, tables[name], name, ledger)]
     ledger = [row for row in ledger if row not in lost]
     seen = {_key(row): files.Seen(row["status"], row["reason"]) for row in ledger}
@@ -94,16 +95,6 @@ def run(
 
 def _key(row: Row) -> tuple[str | None, str, int, datetime]:
     return row["source"], row["path"], row["size_bytes"], row["modified_at"]
-
-
-def _is_touched(store: Store, table: Table, since: Since | None) -> bool:
-    left = {} if since is None else since.versions
-    return any(left.get(one.full_name) != store.version(one)[1] for one in (ops.FILE_LEDGER, table))
-
-
-def _rows_in(store: Store, table: Table) -> int:
-    """Number of rows; a table into which nothing has been written has none."""
-    return store.read(table).count() if store.version(table)[1] else 0
 
 
 def _rows_read(ledger: Sequence[Row], source: str) -> int:

@@ -61,7 +61,7 @@ def _components(receipts: DataFrame) -> DataFrame:
             **amounts,
             "net_amount": F.when(F.col("net_amount").isNotNull(), net).cast(kinds["net_amount"]),
             "quantity": F.when(F.col("line_type") == "ITEM", pieces).otherwise(F.col("quantity")).cast(kinds["quantity"]),
-            **{name: F.lit(None).cast(kinds[name]) for name in ("promotion_amount", "coupon_amount") if name in kinds},
+            **{name: F.lit(None).cast(kinds[name]) for name in ("promotion_amount", "coupon_amount")},
             "unit": F.lit(None).cast("string"),
             "product_ref": F.col("_share._parts.product_id"),
             "parent_line_number": F.col("line_number"),

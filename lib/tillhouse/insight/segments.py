@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
-from tillhouse.insight.figures import ratio
+from tillhouse.insight.figures import MONEY, ratio
 from tillhouse.insight.segment_rules import THRESHOLD_TYPE, Definition, Threshold
 from tillhouse.tables.gold_segments import (
     NO_BRANCH,
@@ -27,7 +27,6 @@ from tillhouse.tables.gold_segments import (
     SEGMENT_SIZE,
 )
 
-_CENTS = "DECIMAL(18,2)"
 _OF_CUSTOMER = ("as_of", "customer_id", "branch_id", "currency", "revenue")
 
 
@@ -100,7 +99,7 @@ def to_sizes(memberships: DataFrame, fields: DataFrame) -> DataFrame:
     """
     of_all = only_buyers(fields).groupBy("as_of", "currency").agg(F.sum("revenue_total").alias("_of_all"))
     segments = memberships.groupBy("as_of", "rule_set", "segment", "definition_version", "branch_id", "currency").agg(
-        F.count("*").alias("customers"), F.sum("revenue").cast(_CENTS).alias("revenue")
+        F.count("*").alias("customers"), F.sum("revenue").cast(MONEY).alias("revenue")
     )
     sizes = segments.join(F.broadcast(of_all), on=["as_of", "currency"], how="left")
     return SEGMENT_SIZE.conform(sizes.withColumn("revenue_share", ratio(F.col("revenue"), F.col("_of_all"))))
@@ -150,12 +149,12 @@ def to_effects(memberships: DataFrame, receipts: DataFrame, periods: Sequence[Pe
         F.count("*").alias("customers"),
         F.count_if(F.col("_purchases") > 0).alias("active_customers"),
         F.coalesce(F.sum(own["before"]), F.lit(0)).alias("_before"),
-        F.coalesce(F.sum(own["after"]), F.lit(0)).cast(_CENTS).alias("revenue_after"),
+        F.coalesce(F.sum(own["after"]), F.lit(0)).cast(MONEY).alias("revenue_after"),
     )
     effects = sums.withColumns(
         {
             "retention": ratio(F.col("active_customers"), F.col("customers")),
-            "revenue_before": F.when(F.col("before_as_of").isNotNull(), F.col("_before").cast(_CENTS)),
+            "revenue_before": F.when(F.col("before_as_of").isNotNull(), F.col("_before").cast(MONEY)),
         }
     )
     compared = F.when(F.col("revenue_before") > 0, F.col("revenue_before"))

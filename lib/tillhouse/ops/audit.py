@@ -41,10 +41,8 @@ class Measured:
 
 def bronze(run: Run, since: Since | None) -> list[Measured]:
     """Every record that the readers saw in loaded files is in bronze once, in each table that is another than before."""
-    left = {} if since is None else since.versions
     tables = {source.name: bronze_table(source.name, source.personal_data) for source in run.config.sources}
-    versions = {name: run.store.version(table)[1] for name, table in tables.items()}
-    tables = {name: table for name, table in tables.items() if left.get(table.full_name) != versions[name]}
+    tables = {name: table for name, table in tables.items() if not run.store.is_as_left(table, since)}
     if not tables:
         return []
     read = run.store.read(ops.FILE_LEDGER).where("status = 'loaded'").selectExpr("'read' AS side", "source", "rows_read AS rows")
@@ -53,7 +51,7 @@ def bronze(run: Run, since: Since | None) -> list[Measured]:
             F.lit("bronze").alias("side"), F.lit(name).alias("source"), F.lit(1).cast("bigint").alias("rows")
         )
         for name, table in tables.items()
-        if versions[name] > 0
+        if run.store.version(table)[1] > 0
     ]
     counted = union([read, *stored]).groupBy("side", "source").agg(F.sum("rows").alias("rows")).collect()
     found = {(row["side"], row["source"]): row["rows"] for row in counted}
