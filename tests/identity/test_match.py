@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from tillhouse.config import read_model
 from tillhouse.identity.block import count_by_rule, to_pairs, with_blocks
 from tillhouse.identity.compare import COMPARISONS, SIMILARITIES
-from tillhouse.identity.match import Customers, Matching, automatic, match, normalise, to_customers
+from tillhouse.identity.match import Before, Customers, Matching, automatic, match, match_changed, normalise, to_customers
 from tillhouse.identity.model import IdentityModel, load_model
 from tillhouse.identity.records import to_comparable
 from tillhouse.identity.rules import BlockingRule, IdentityRules
@@ -52,14 +52,18 @@ def model() -> IdentityModel:
     return load_model(CONF / "identity_model.json", COMPARISONS)
 
 
+def in_comparable_form(spark: SparkSession, parties: pd.DataFrame, rules: IdentityRules, model: IdentityModel) -> DataFrame:
+    columns = [name for name in parties.columns if name not in ("emails", "phones", "birth_date", "title")]
+    schema = ", ".join([*(f"{name} STRING" for name in columns), "emails ARRAY<STRING>, phones ARRAY<STRING>, birth_date DATE"])
+    rows = parties[[*columns, "emails", "phones", "birth_date"]].itertuples(index=False, name=None)
+    return checkpoint(normalise(spark.createDataFrame(list(rows), schema), rules, model, AS_OF))
+
+
 @pytest.fixture(scope="module")
 def both(spark: SparkSession, rules: IdentityRules, model: IdentityModel) -> Both:
     rates = {"household_of_two_or_more": 0.9, "father_and_son": 0.3, "twins": 0.3, "shared_email": 0.4, "one_field_only": 0.1}
     parties = to_parties(make_customers(300, seed=7, rates=rates))
-    columns = [name for name in parties.columns if name not in ("emails", "phones", "birth_date", "title")]
-    schema = ", ".join([*(f"{name} STRING" for name in columns), "emails ARRAY<STRING>, phones ARRAY<STRING>, birth_date DATE"])
-    rows = parties[[*columns, "emails", "phones", "birth_date"]].itertuples(index=False, name=None)
-    comparable = checkpoint(normalise(spark.createDataFrame(list(rows), schema), rules, model, AS_OF))
+    comparable = in_comparable_form(spark, parties, rules, model)
     matching = match(comparable, rules, model, checkpoint)
     records = to_comparable(parties, model.frequencies, AS_OF, region=rules.region, check_digit=rules.check_digit)
     records = records.sort_values("record_id", ignore_index=True)
@@ -164,3 +168,38 @@ def test_a_value_that_many_names_share_is_told(spark: SparkSession) -> None:
     records = spark.createDataFrame(rows, "record_id STRING, cards ARRAY<STRING>, given_sound STRING, family_sound STRING")
     found = shared_values(records, {"cards": 2}).select("of_column", "value", "names", F.col("records").cast("int")).collect()
     assert [tuple(row) for row in found] == [("cards", "s", 3, 3)]
+
+
+def test_what_has_changed_is_matched_as_among_all(spark: SparkSession, rules: IdentityRules, model: IdentityModel) -> None:
+    """Records move, come and go: blocks grow above the limit and shrink below it, values become shared and are so no more."""
+    small = rules.model_copy(update={"block_limit": 6, "shared_values": {"phones": 2, "emails": 2, "cards": 1}})
+    rates = {"household_of_two_or_more": 0.9, "shared_email": 0.6, "twins": 0.3}
+    parties = to_parties(make_customers(150, seed=3, rates=rates)).sort_values("party_key", ignore_index=True)
+    first, later = parties.iloc[:-20], parties.iloc[10:].copy()
+    for number, row in enumerate(later.index[::15]):
+        for name in ("street", "postal_code", "city", "phones"):
+            later.at[row, name] = later.at[later.index[number], name]
+    before, after = (in_comparable_form(spark, some, small, model) for some in (first, later))
+    hashed = [some.select(F.xxhash64(F.to_json(F.struct(*before.columns))), "record_id") for some in (before, after)]
+    changed = hashed[0].exceptAll(hashed[1]).union(hashed[1].exceptAll(hashed[0])).select("record_id").distinct()
+    then, wanted = (match(some, small, model, checkpoint) for some in (before, after))
+    found = match_changed(after, changed, Before(before), rules=small, model=model, keep=checkpoint)
+
+    def pairs(matching: Matching) -> set[tuple[object, ...]]:
+        return {tuple(map(str, row)) for row in matching.pairs.select("left", "right", "log_odds", "decision").collect()}
+
+    def refused(matching: Matching) -> set[tuple[object, ...]]:
+        return {tuple(row) for row in matching.refused.select("rule", "block", "records").collect()}
+
+    assert found.touched is not None
+    assert found.blocks is not None
+    touched = {row[0] for row in found.touched.collect()}
+    kept = {pair for pair in pairs(then) if not touched & set(pair[:2])}
+    assert kept | pairs(found) == pairs(wanted)
+    assert kept
+    looked_at = {tuple(row) for row in found.blocks.select("rule", "block").collect()}
+    untouched = {block for block in refused(then) if block[:2] not in looked_at}
+    assert untouched | refused(found) == refused(wanted)
+    assert untouched
+    assert {tuple(row) for row in found.shared.collect()} == {tuple(row) for row in wanted.shared.collect()}
+    assert {row.value for row in then.shared.collect()} != {row.value for row in wanted.shared.collect()}

@@ -33,7 +33,8 @@ NO_LINKS = pd.DataFrame({"left": pd.Series(dtype=str), "right": pd.Series(dtype=
 class Matching:
     """``records`` in comparable form, ``shared`` values, ``refused`` blocks, and the ``pairs`` with levels and decision.
 
-    ``touched`` (record_id) are the records of which the pairs are; None: of all.
+    ``touched`` (record_id) are the records of which the pairs are; None: of all. ``blocks`` (rule, block): those that were looked
+    at, refused or not; None: all.
     """
 
     records: DataFrame
@@ -41,6 +42,7 @@ class Matching:
     refused: DataFrame
     pairs: DataFrame
     touched: DataFrame | None = None
+    blocks: DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,8 @@ def match_changed(
         members = keep(_of_blocks(found, was.unionByName(now)))
     blocks, refused = within_limit(members, rules.block_limit)
     pairs = keep(to_pairs(keep(blocks), touched))
-    return Matching(left, shared, refused, keep(score(pairs, left, rules, model)), touched)
+    looked_at = members.unionByName(was).select("rule", F.explode(F.array("whole", "split")).alias("block")).distinct()
+    return Matching(left, shared, refused, keep(score(pairs, left, rules, model)), touched, looked_at)
 
 
 def _of_blocks(found: DataFrame, named: DataFrame) -> DataFrame:

@@ -56,12 +56,15 @@ def _judged(store: Store, found: step.Found) -> list[Judged]:
         shared = matching.shared.withColumn("_key", F.concat_ws("/", "of_column", F.sha2("value", 256).substr(1, 16)))
         value = F.concat(masked(F.col("value")), F.lit(": records of "), F.col("names").cast("string"), F.lit(" names"))
         judged.append(_of(shared, SHARED, "identifier", "_key", value))
-        refused = matching.refused.withColumn("_key", F.concat_ws("/", "rule", F.col("block").cast("string")))
+        name_of_block = F.concat_ws("/", "rule", F.col("block").cast("string"))
         value = F.concat(F.col("records").cast("string"), F.lit(" records"))
-        judged.append(_of(refused, REFUSED, "block", "_key", value))
+        looked_at = None if matching.blocks is None else matching.blocks.select(name_of_block)
+        judged.append(_of(matching.refused.withColumn("_key", name_of_block), REFUSED, "block", "_key", value, only=looked_at))
     return judged
 
 
-def _of(rows: DataFrame, rule: str, entity: str, key: str, value: Column) -> Judged:
+def _of(rows: DataFrame, rule: str, entity: str, key: str, value: Column, *, only: DataFrame | None = None) -> Judged:
+    """What was found; judged were all such exceptions, or ``only`` those with these keys."""
     found = exceptions.of_identity(rows, rule, entity, key, value)
-    return Judged(found, (F.col("entity") == entity) & (F.col("rule") == rule))
+    scope = None if only is None else "record_key"
+    return Judged(found, (F.col("entity") == entity) & (F.col("rule") == rule), scope, only)
