@@ -218,15 +218,21 @@ revenue plus returns.
 | `reference` | `parts_of_reference`: the only receipt with this number that has the product at this price | 0.95 |
 | `customer_product` | `product_and_price`: the customer's only purchase of the product at this price within the window | 0.95 |
 | `customer_product` | `product`: the only one within the window, at another price | 0.70 |
-| `none` | `several_candidates`: `candidate_count` purchases fit equally well | |
+| `payment_token` | `product_and_price`: the only one paid with this card that has the product at this price | 0.85 |
+| `payment_token` | `product`: the only one within the window, at another price | 0.50 |
+| `none` | `several_candidates`: `candidate_count` purchases of the customer, or that the reference names, fit equally well | |
+| `none` | `several_of_card`: `candidate_count` purchases paid with this card do | |
 | `none` | `receipt_not_found`: the receipt that is told has not come, or counts in no figure; it is not guessed | |
 | `none` | `nothing_found`, `no_customer` | |
 
-A line is never returned more often than it was sold, over all its returns. Those with a reference take first, then the others,
-both in the order of trading day and instant; what is used up is no candidate any more. A quantity may come from several lines of
-one receipt: `original_lines` tells them, `original_line_number` the one that most came from. The window and how sure a link has
-to be are in `conf/returns.yml`. A return that comes before its sale is linked when the sale comes. `return_status` of
-`gold.fct_receipt` says of the purchase whether nothing, a part or all of it came back: all goods, or all that was paid.
+A line is never returned more often than it was sold, over all its returns. Those with a reference take first, then those of
+customers, then those of payment cards, each in the order of trading day and instant; what is used up is no candidate any
+more. A card is asked where no customer explains the return: whoever showed the loyalty card only when buying, or only when
+returning, is found by it (`payment_card` in [sources](sources.md); a receipt paid with two cards has none). A quantity may
+come from several lines of one receipt: `original_lines` tells them, `original_line_number` the one that most came from. The
+window and how sure a link has to be are in `conf/returns.yml`. A return that comes before its sale is linked when the sale
+comes. `return_status` of `gold.fct_receipt` says of the purchase whether nothing, a part or all of it came back: all goods,
+or all that was paid.
 
 **Discounts.** A discount line lowers what it belongs to, whatever sign the till writes: its parent line, else the whole
 receipt. A discount on the whole receipt is spread over the goods in proportion to their amounts, to the cent: of 3.00

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Let a made chain live through random nights, and compare its gold, made night by night, with one made at once.
 
-In a night receipts come in, of that day and of earlier ones; some are returns, with a reference or without, and some return what
-only a later night delivers as sold. Receipts are corrected, moved to another day or branch, voided or taken back; branches and
-products change as of some day; customers are put together and taken apart. Silver is made here: gold and what
-follows it are tried alone.
+In a night receipts come in, of that day and of earlier ones; some are returns, with a reference or without, of a customer or paid
+with a card alone, and some return what only a later night delivers as sold. Receipts are corrected, moved to another day or
+branch, voided or taken back; branches and products change as of some day; customers are put together and taken apart. Silver is
+made here: gold and what follows it are tried alone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tillhouse.tables import Table, gold, silver
 from tillhouse.tables.contract import MONTH
 
 FIRST = date(2024, 1, 29)  # the first night is the end of a month
-BRANCHES, PRODUCTS, PARTIES = 3, 6, 8
+BRANCHES, PRODUCTS, PARTIES, CARDS = 3, 6, 8, 4
 PRICES = (199, 250, 999, 1499, 5000, 129)  # cents, by product
 Row = dict[str, Any]
 
@@ -53,6 +53,7 @@ class Receipt:
     of: int | None = None  # the receipt that it returns something of
     has_reference: bool = False
     status: str = "FINAL"
+    card: int | None = None  # that paid
 
     @property
     def key(self) -> str:
@@ -111,7 +112,8 @@ class History:
     def _sell(self) -> Receipt:
         party = self.draw.choice([None, *range(PARTIES)])
         lines = [(self.draw.randrange(PRODUCTS), self.draw.choice([1, 1, 2, 3])) for _ in range(self.draw.randint(1, 3))]
-        return self._add(Receipt(self.made, self.draw.randrange(BRANCHES), self._past(), party, lines))
+        card = self.draw.choice([None, *range(CARDS)])
+        return self._add(Receipt(self.made, self.draw.randrange(BRANCHES), self._past(), party, lines, card=card))
 
     def _return(self) -> None:
         if self.draw.random() < 0.3:  # of a sale that is delivered later
@@ -126,8 +128,9 @@ class History:
         taken = self.draw.randint(1, quantity + (self.draw.random() < 0.2))  # more than was sold, now and then
         branch = sale.branch if self.draw.random() < 0.7 else self.draw.randrange(BRANCHES)
         day = min(self.today, sale.day + timedelta(days=self.draw.randint(0, 3)))
-        has_reference = self.draw.random() < 0.5
-        self._add(Receipt(self.made, branch, day, sale.party, [(product, -taken)], sale.number, has_reference))
+        has_reference = self.draw.random() < 0.4
+        party = sale.party if self.draw.random() < 0.6 else None
+        self._add(Receipt(self.made, branch, day, party, [(product, -taken)], sale.number, has_reference, card=sale.card))
 
     def _add(self, receipt: Receipt) -> Receipt:
         self.receipts[receipt.number] = receipt
@@ -208,6 +211,7 @@ class History:
             silver.PARTY_CUSTOMER: self.customers,
             silver.RECEIPT: [_head(receipt) for receipt in known],
             silver.RECEIPT_LINE: lines,
+            silver.RECEIPT_PAYMENT: [_payment(receipt) for receipt in known],
             silver.RECEIPT_REFERENCE: [_reference(receipt) for receipt in known if receipt.has_reference],
         }
 
@@ -304,6 +308,17 @@ def _lines(receipt: Receipt) -> list[Row]:
         }
         for number, (product, quantity) in enumerate(receipt.lines, 1)
     ]
+
+
+def _payment(receipt: Receipt) -> Row:
+    return {
+        **_common(receipt),
+        "payment_number": 1,
+        "tender_type": "CASH" if receipt.card is None else "CREDIT",
+        "amount": _money(sum(quantity * PRICES[product] for product, quantity in receipt.lines)),
+        "payment_token": None if receipt.card is None else f"k{receipt.card}",
+        "_document_key": receipt.key,
+    }
 
 
 def _reference(receipt: Receipt) -> Row:

@@ -26,6 +26,7 @@ def test_the_histories_hold_what_is_hard() -> None:
         histories.append(history)
     returns = [receipt for history in histories for receipt in history.receipts.values() if receipt.of is not None]
     assert {receipt.has_reference for receipt in returns} == {True, False}
+    assert any(receipt.party is None and receipt.card is not None and not receipt.has_reference for receipt in returns)
     assert any(receipt.status == "VOIDED" for history in histories for receipt in history.receipts.values())
     assert any(len(history.branch_versions) > 3 for history in histories)
     assert any(row["valid_to_run"] for history in histories for row in history.customers)

@@ -206,6 +206,7 @@ def test_p16_change_and_split_payments_are_what_the_till_kept(library: Chain) ->
     [tipped] = rows(library, silver.RECEIPT, source="square_items", receipt_id="T2 P2")
     paid = rows(library, silver.RECEIPT_PAYMENT, receipt_key=tipped["receipt_key"])
     assert {row["tender_type"]: str(row["tip_amount"]) for row in paid} == {"CREDIT": "2.00", "CASH": "None"}  # once
+    assert {row["tender_type"]: bool(row["payment_token"]) for row in paid} == {"CREDIT": True, "CASH": False}  # of the card
 
 
 def test_p17_renamed_columns_are_known_by_their_other_names_and_a_missing_one_rejects_the_file() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.sources.mappings import source
 from tillhouse.errors import ConfigError
-from tillhouse.silver.identifiers import to_e164
+from tillhouse.silver.identifiers import to_e164, to_payment_card
 from tillhouse.sources.consents import consent_fields, meanings
 from tillhouse.sources.entities import BY_NAME, CONTACT, ENTITIES, Entity
 from tillhouse.sources.model import Consent
@@ -131,3 +131,22 @@ def test_a_declaration_of_consent_has_a_state_a_proof_and_a_time() -> None:
 )
 def test_a_phone_number_has_one_form(text: str, number: str | None) -> None:
     assert to_e164(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "card"),
+    [
+        ("Visa 1234", "VISA1234"),
+        ("VISA ************1234", "VISA1234"),
+        ("visa XXXX-XXXX-XXXX-1234", "VISA1234"),
+        ("1234", "1234"),
+        ("Mastercard •••• 0042", "MASTERCARD0042"),
+        ("pm_1NxTq2eZvKYlo2C", "PM1NXTQ2EZVKYLO2C"),
+        ("Visa", None),
+        ("Visa 12", None),
+        ("MASTERCARDDEBIT", None),
+        (" ", None),
+    ],
+)
+def test_a_payment_card_has_one_form_and_a_brand_alone_is_none(text: str, card: str | None) -> None:
+    assert to_payment_card(text) == card

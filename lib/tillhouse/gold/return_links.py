@@ -75,7 +75,7 @@ def link(store: Store, facts: Facts, rules: ReturnRules, since: Since | None) ->
     before = _before(store, gold.FCT_RETURN, since)
     if new.isEmpty() and store.read(gold.FCT_RETURN).union(before).isEmpty():
         return Linked(_no_returns(store), new.select(*LINE), (), facts.receipts)
-    return _Night(store, facts, rules, since, new, before).link()
+    return _Night(store, facts, rules, since, new, before, _cards(store, since)).link()
 
 
 def _before(store: Store, table: Table, since: Since) -> DataFrame:
@@ -98,11 +98,17 @@ def _link_all(store: Store, facts: Facts, returned: DataFrame, rules: ReturnRule
         documents = own.join(facts.receipts.select("receipt_key"), on="receipt_key", how="left_semi")
         referred = referred.unionByName(returns.by_parts(unknown, own, documents))
     referred = store.keep(referred)
-    purchases = returns.with_buyer(facts.receipts)
-    bought = _purchases(returned, purchases, rules).select("receipt_key", "product_id").distinct()
+    cards = _cards(store, None)
+    purchases = returns.with_owners(facts.receipts, cards)
+    owners = [returns.OWNERS[returns.CUSTOMER_PRODUCT]] if cards is None else [*returns.OWNERS.values()]
+    found = union([_purchases(returned, purchases, rules, owner).select("receipt_key", "product_id") for owner in owners])
+    bought = found.distinct()
     hits = facts.sale_lines.join(bought, on=["receipt_key", "product_id"], how="left_semi").select("receipt_key")
     sold = store.keep(_goods_of(facts.sale_lines, hits.union(_named(referred)).distinct()))
-    links = store.keep(returns.to_links(returned, purchases, sold, referred, rules, taken=_nothing_taken(store)))
+    nothing = _nothing_taken(store)
+    links = store.keep(returns.to_links(returned, purchases, sold, referred, rules, taken=nothing))
+    if cards is not None:
+        links = store.keep(returns.with_links_of_cards(links, returned, purchases, sold, rules, taken=nothing))
     rows = store.keep(returns.to_fct_return(returned, links, facts.receipts))
     receipts = _with_status(facts.receipts, returns.to_return_status(rows, sold))
     return Linked(rows, None, (), store.keep(receipts))
@@ -117,15 +123,22 @@ def _nothing_taken(store: Store) -> DataFrame:
     return store.spark.createDataFrame([], "receipt_key STRING, line_number INT, units BIGINT")
 
 
-def _purchases(returned: DataFrame, receipts: DataFrame, rules: ReturnRules) -> DataFrame:
-    """Receipts of the customers in the window before their returns: receipt_key, business_date, and the product returned."""
-    known = receipts.where("buyer_id IS NOT NULL").select("receipt_key", "buyer_id", "business_date")
-    of_return = returned.where("product_id IS NOT NULL").join(
-        known.select("receipt_key", "buyer_id"), on="receipt_key", how="inner"
-    )
-    wanted = of_return.select("buyer_id", "product_id", F.col("business_date").alias("_returned_on")).distinct()
+def _cards(store: Store, since: Since | None) -> DataFrame | None:
+    """Payments (silver) where any of them tells, or told before, with which card it was made; else None."""
+    if store.version(silver.RECEIPT_PAYMENT)[1] <= 0:
+        return None
+    payments = store.read(silver.RECEIPT_PAYMENT)
+    found = payments if since is None else payments.unionByName(_before(store, silver.RECEIPT_PAYMENT, since))
+    return None if found.where("payment_token IS NOT NULL").isEmpty() else payments
+
+
+def _purchases(returned: DataFrame, receipts: DataFrame, rules: ReturnRules, owner: str) -> DataFrame:
+    """Receipts of an owner in the window before its returns: receipt_key, business_date, and the product returned."""
+    known = receipts.where(f"{owner} IS NOT NULL").select("receipt_key", owner, "business_date")
+    of_return = returned.where("product_id IS NOT NULL").join(known.select("receipt_key", owner), on="receipt_key", how="inner")
+    wanted = of_return.select(owner, "product_id", F.col("business_date").alias("_returned_on")).distinct()
     in_window = F.datediff("_returned_on", "business_date").between(0, rules.window_days)
-    return known.join(wanted, on="buyer_id", how="inner").where(in_window)
+    return known.join(wanted, on=owner, how="inner").where(in_window)
 
 
 def _goods_of(sale_lines: DataFrame, keys: DataFrame) -> DataFrame:
@@ -145,7 +158,8 @@ class _Night:
 
     Returns of a product by a customer compete for its purchases; those further apart than the window do not. So what is linked
     anew are the returns that changed, those that refer to what changed or to what these refer to, and all that compete with any
-    of them.
+    of them. Those by payment card take what these leave: where any of them may leave more or less than before, they are linked
+    anew too. ``cards``: payments (silver), where they tell cards.
     """
 
     store: Store
@@ -154,13 +168,14 @@ class _Night:
     since: Since
     new: DataFrame
     before: DataFrame
+    cards: DataFrame | None
 
     def link(self) -> Linked:
         store, touched = self.store, self.touched
         stored = store.read(gold.FCT_RETURN)
         others = stored.join(touched, on="receipt_key", how="left_anti").select(*_OF_RETURN, *_LINK)
         gone = store.keep(self.before.join(touched, on="receipt_key", how="left_semi").select(*_OF_RETURN, *_LINK))
-        every = returns.with_buyer(self.facts.receipts.unionByName(self.facts.others))
+        every = returns.with_owners(self.facts.receipts.unionByName(self.facts.others), self.cards)
         told = returns.to_told(store.read(silver.RECEIPT_REFERENCE))
 
         referring = store.keep(self._referring(others, told))
@@ -171,13 +186,17 @@ class _Night:
         shared = F.broadcast(originals.toDF("original_receipt_key"))
         sharing = others.where("link_method = 'reference'").join(shared, on="original_receipt_key", how="left_semi")
         by_reference = store.keep(referring.union(sharing.select(referring.columns)).distinct())
-        competing = self._competing(others, by_reference, gone, originals, every)
+        guessed = others.where("link_method <> 'reference'").where(F.col("evidence") != returns.NOT_FOUND)
+        competing = self._competing(returns.CUSTOMER_PRODUCT, guessed, by_reference, gone, sold=originals, every=every)
         again = store.keep(by_reference.union(competing.select(by_reference.columns)).distinct())
-        if self.new.isEmpty() and again.isEmpty() and gone.isEmpty():
+        every_again = again
+        if self.cards is not None:
+            every_again = store.keep(again.union(self._of_cards(others, again, gone, originals, every)))
+        if self.new.isEmpty() and every_again.isEmpty() and gone.isEmpty():
             return Linked(_no_returns(store), self.new.select(*LINE), (), self.facts.receipts)
         more = again.select("receipt_key").join(concerned, on="receipt_key", how="left_anti").distinct()
         referred = store.keep(referred.unionByName(self._referred(told, more, every)))
-        return self._link(again, gone, others, referred, every)
+        return self._link(again, every_again, gone, others, referred=referred, every=every)
 
     @property
     def touched(self) -> DataFrame:
@@ -221,51 +240,79 @@ class _Night:
             ]
         ).distinct()
 
-    def _competing(
-        self, others: DataFrame, by_reference: DataFrame, gone: DataFrame, originals: DataFrame, every: DataFrame
+    def _of_cards(
+        self, others: DataFrame, again: DataFrame, gone: DataFrame, originals: DataFrame, every: DataFrame
     ) -> DataFrame:
-        """Returns without reference that may take from the same purchases as what has changed."""
-        store, window = self.store, self.rules.window_days
-        of_receipt = ["receipt_key", "buyer_id", "business_date"]
-        keys = union([self.touched, by_reference.select("receipt_key"), originals]).distinct()
+        """Returns that no customer explains and whose card may explain them by what has changed, or by what ``again`` takes."""
+        is_open = F.col("evidence").isin(returns.NO_CUSTOMER, returns.NOTHING_FOUND, returns.SEVERAL_OF_CARD)
+        guessed = others.where(is_open | (F.col("link_method") == returns.PAYMENT_TOKEN))
+        of_customers = self.new.union(again.select(*_OF_RETURN))
+        bought = _purchases(of_customers, every, self.rules, returns.OWNERS[returns.CUSTOMER_PRODUCT])
+        sold = union([originals, _named(again), _named(gone), bought.select("receipt_key")])
+        competing = self._competing(returns.PAYMENT_TOKEN, guessed, again, gone, sold=sold, every=every)
+        others_again = competing.join(F.broadcast(again.select(*LINE)), on=list(LINE), how="left_anti")
+        return others_again.select(again.columns)
+
+    def _competing(
+        self, method: str, guessed: DataFrame, again: DataFrame, gone: DataFrame, *, sold: DataFrame, every: DataFrame
+    ) -> DataFrame:
+        """Returns without reference (``guessed``) that may take from the same purchases as what has changed.
+
+        That are the new returns, those that are ``gone`` or linked ``again``, and purchases (``sold``, receipt_key).
+        """
+        store, window, owner = self.store, self.rules.window_days, returns.OWNERS[method]
+        of_receipt = ["receipt_key", owner, "business_date"]
+        keys = union([self.touched, again.select("receipt_key"), sold]).distinct()
         now = store.keep(every.join(F.broadcast(keys), on="receipt_key", how="left_semi").select(*of_receipt))
         then = _before(store, gold.FCT_RECEIPT, self.since).join(self.touched, on="receipt_key", how="left_semi")
-        old = store.keep(returns.with_buyer(then).select(*of_receipt))
-        seeds = store.keep(now.union(old).where("buyer_id IS NOT NULL").select("buyer_id", "business_date").distinct())
-        buyers = F.broadcast(seeds.select("buyer_id").distinct())
-        owned = every.join(buyers, on="buyer_id", how="left_semi").select("receipt_key", "buyer_id")
-        guessed = others.where("link_method <> 'reference'").where(F.col("evidence") != returns.NOT_FOUND)
+        paid = None if self.cards is None else _before(store, silver.RECEIPT_PAYMENT, self.since)
+        old = store.keep(returns.with_owners(then, paid).select(*of_receipt))
+        seeds = store.keep(now.union(old).where(f"{owner} IS NOT NULL").select(owner, "business_date").distinct())
+        owners = F.broadcast(seeds.select(owner).distinct())
+        owned = every.join(owners, on=owner, how="left_semi").select("receipt_key", owner)
         stored = store.keep(guessed.join(F.broadcast(owned), on="receipt_key", how="inner"))
-        near = F.broadcast(seeds.select("buyer_id", F.col("business_date").alias("_seed")))
+        near = F.broadcast(seeds.select(owner, F.col("business_date").alias("_seed")))
         is_near = F.datediff("business_date", "_seed").between(0, window)
-        hit = stored.join(near, on="buyer_id", how="inner").where(is_near).select(*LINE).distinct()
+        hit = stored.join(near, on=owner, how="inner").where(is_near).select(*LINE).distinct()
         flagged = stored.join(hit.withColumn("_is_hit", F.lit(True)), on=list(LINE), how="left")
         changed = union(
             [
                 rows.select("receipt_key", "product_id", F.col("business_date").alias("_date")).join(heads, on="receipt_key")
-                for rows, heads in ((self.new, now), (gone, old), (by_reference, now))
+                for rows, heads in ((self.new, now), (gone, old), (again, now))
             ]
-        ).select("buyer_id", "product_id", F.col("_date").alias("business_date"), F.lit(True).alias("_is_hit"))
-        told = flagged.unionByName(changed, allowMissingColumns=True).where("product_id IS NOT NULL AND buyer_id IS NOT NULL")
-        in_time = Window.partitionBy("buyer_id", "product_id").orderBy("business_date")
+        ).select(owner, "product_id", F.col("_date").alias("business_date"), F.lit(True).alias("_is_hit"))
+        told = flagged.unionByName(changed, allowMissingColumns=True).where(f"product_id IS NOT NULL AND {owner} IS NOT NULL")
+        in_time = Window.partitionBy(owner, "product_id").orderBy("business_date")
         gap = F.datediff("business_date", F.lag("business_date").over(in_time)) > window
         starts = told.withColumn("_starts", F.coalesce(gap.cast("INT"), F.lit(0)))
         runs = starts.withColumn("_run", F.sum("_starts").over(in_time.rangeBetween(Window.unboundedPreceding, 0)))
-        is_hit = F.max(F.coalesce("_is_hit", F.lit(False))).over(Window.partitionBy("buyer_id", "product_id", "_run"))
-        return runs.withColumn("_is_hit", is_hit).where("_is_hit AND receipt_key IS NOT NULL").select(others.columns)
+        is_hit = F.max(F.coalesce("_is_hit", F.lit(False))).over(Window.partitionBy(owner, "product_id", "_run"))
+        return runs.withColumn("_is_hit", is_hit).where("_is_hit AND receipt_key IS NOT NULL").select(guessed.columns)
 
-    def _link(self, again: DataFrame, gone: DataFrame, others: DataFrame, referred: DataFrame, every: DataFrame) -> Linked:
-        """Link the new returns and those that are linked ``again``."""
-        store, rules = self.store, self.rules
+    def _link(
+        self,
+        first: DataFrame,
+        again: DataFrame,
+        gone: DataFrame,
+        others: DataFrame,
+        *,
+        referred: DataFrame,
+        every: DataFrame,
+    ) -> Linked:
+        """Link the new returns and those linked ``again``; those of them that are not ``first`` by their card alone."""
+        store, rules, has_cards = self.store, self.rules, self.cards is not None
         returned = store.keep(self.new.union(again.select(*_OF_RETURN)))
+        before_cards = store.keep(self.new.union(first.select(*_OF_RETURN))) if has_cards else returned
         kept = others.join(F.broadcast(again.select(*LINE)), on=list(LINE), how="left_anti")
         then = self.before.join(F.broadcast(again.select(*LINE)), on=list(LINE), how="left_semi")
         had = store.keep(union([_named(frame) for frame in (again, gone, then)]).distinct())
         own = store.keep(every.join(F.broadcast(returned.select("receipt_key").distinct()), on="receipt_key", how="left_semi"))
-        buyers = F.broadcast(own.select("buyer_id").distinct())
-        owned = store.keep(every.join(buyers, on="buyer_id", how="left_semi"))
-        bought = _purchases(returned, owned, rules).select("receipt_key", "product_id", "business_date").distinct()
-        bought = store.keep(bought)
+        owned, found = list[DataFrame](), list[DataFrame]()
+        for owner in list(returns.OWNERS.values())[: None if has_cards else 1]:
+            owners = F.broadcast(own.where(f"{owner} IS NOT NULL").select(owner).distinct())
+            owned.append(store.keep(every.join(owners, on=owner, how="left_semi").select(every.columns)))
+            found.append(_purchases(returned, owned[-1], rules, owner).select("receipt_key", "product_id", "business_date"))
+        bought = store.keep(union(found).distinct())
         named = F.broadcast(had.union(_named(referred)).distinct())
         others_named = store.keep(every.join(named, on="receipt_key", how="left_semi"))
         days = bought.select("business_date").union(others_named.select("business_date")).distinct()
@@ -274,9 +321,12 @@ class _Night:
         hits = sale_lines.join(products, on=["receipt_key", "product_id"], how="left_semi").select("receipt_key")
         keys = store.keep(hits.union(others_named.select("receipt_key")).distinct())
         sold = store.keep(_goods_of(sale_lines, F.broadcast(keys)))
-        purchases = store.keep(union([own, owned, others_named]).distinct())
+        purchases = store.keep(union([own, *owned, others_named]).distinct())
         used = kept.join(F.broadcast(keys.toDF("original_receipt_key")), on="original_receipt_key", how="left_semi")
-        links = store.keep(returns.to_links(returned, purchases, sold, referred, rules, taken=_taken(used)))
+        taken = _taken(used.where(F.col("link_method") != returns.PAYMENT_TOKEN))
+        links = store.keep(returns.to_links(before_cards, purchases, sold, referred, rules, taken=taken))
+        if has_cards:
+            links = store.keep(returns.with_links_of_cards(links, returned, purchases, sold, rules, taken=_taken(used)))
         rows = store.keep(returns.to_fct_return(returned, links, purchases))
         return self._linked(rows, had, gone, used, sold)
 

@@ -1,8 +1,9 @@
-"""Returns to their purchase: by reference, else by customer and product within the return window.
+"""Returns to their purchase: by reference, else by customer or payment card and product within the return window.
 
 A line is never returned more often than it was sold, over all of its returns. They take from what was sold in the order of
-trading day, instant, receipt and line; those with a reference come first, so that no guess takes what another return names. A
-purchase is linked without reference only where it is the only one that fits: of two that fit equally well neither is.
+trading day, instant, receipt and line; those with a reference come first, so that no guess takes what another return names, and
+those of customers before those of payment cards. A purchase is linked without reference only where it is the only one that
+fits: of two that fit equally well neither is.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ from tillhouse.sources.fields import GOODS
 from tillhouse.tables.gold import FCT_RETURN
 
 RULES_VERSION = 1
-REFERENCE, CUSTOMER_PRODUCT, NONE = "reference", "customer_product", "none"
+REFERENCE, CUSTOMER_PRODUCT, PAYMENT_TOKEN, NONE = "reference", "customer_product", "payment_token", "none"
 REFERRING = ("RETURN_OF", "VOID_OF")
 LINE = ("receipt_key", "line_number")
 ORDER = ("business_date", "started_at", *LINE)
 WHOLE_RECEIPT = 9
 _REFERRED = ("receipt_key", "line_number", "ref_line_number", "original_receipt_key")
 PARTS, NOT_FOUND, SEVERAL = "parts_of_reference", "receipt_not_found", "several_candidates"
+NO_CUSTOMER, NOTHING_FOUND, SEVERAL_OF_CARD = "no_customer", "nothing_found", "several_of_card"
+# By whom a return without reference is known to be of a purchase.
+OWNERS = {CUSTOMER_PRODUCT: "buyer_id", PAYMENT_TOKEN: "payer_id"}
 # How well a sold line fits: evidence and confidence by method and rank, the best first.
 EVIDENCE: Mapping[str, Mapping[int, tuple[str, Decimal]]] = {
     REFERENCE: {
@@ -39,6 +43,7 @@ EVIDENCE: Mapping[str, Mapping[int, tuple[str, Decimal]]] = {
         WHOLE_RECEIPT: ("receipt", Decimal("0.90")),
     },
     CUSTOMER_PRODUCT: {0: ("product_and_price", Decimal("0.95")), 1: ("product", Decimal("0.70"))},
+    PAYMENT_TOKEN: {0: ("product_and_price", Decimal("0.85")), 1: ("product", Decimal("0.50"))},  # a masked number is of many
 }
 BY_PARTS = Decimal("0.95")  # of a receipt that is not named by its whole key, but is the only one with these parts and goods
 _LINES = "ARRAY<STRUCT<line_number: INT, quantity: DECIMAL(18,3)>>"
@@ -275,29 +280,41 @@ def by_reference(returned: DataFrame, referred: DataFrame, sold: DataFrame, rule
 # Without reference
 
 
-def with_buyer(receipts: DataFrame) -> DataFrame:
-    """Receipts with ``buyer_id``: the customer; where it is unclear which of several has bought, their card. gold.fct_receipt."""
+def with_owners(receipts: DataFrame, payments: DataFrame | None) -> DataFrame:
+    """Receipts with whom they are known to be of, by the columns of ``OWNERS``. ``receipts``: gold.fct_receipt.
+
+    ``buyer_id``: the customer; where it is unclear which of several has bought, their loyalty card. ``payer_id``: the payment
+    card; none where several paid. ``payments``: silver.receipt_payment; None where no card is told.
+    """
     card = F.when(F.col("customer_status") == "unclear", F.col("party_key"))
-    return receipts.withColumn("buyer_id", F.coalesce("customer_id", card))
+    bought = receipts.withColumn("buyer_id", F.coalesce("customer_id", card))
+    if payments is None:
+        return bought.withColumn("payer_id", F.lit(None).cast("string"))
+    told = payments.where("payment_token IS NOT NULL").groupBy("receipt_key")
+    cards = told.agg(F.min("payment_token").alias("payer_id"), F.max("payment_token").alias("_last")).where("payer_id = _last")
+    return bought.join(cards.drop("_last"), on="receipt_key", how="left")
 
 
-def by_customer(returned: DataFrame, purchases: DataFrame, sold: DataFrame, taken: DataFrame, rules: ReturnRules) -> DataFrame:
-    """One row for each returned line, with what it takes of the only purchase of its customer that fits, if there is one.
+def by_owner(
+    returned: DataFrame, purchases: DataFrame, sold: DataFrame, taken: DataFrame, rules: ReturnRules, *, method: str
+) -> DataFrame:
+    """One row for each returned line, with what it takes of the only purchase of its owner that fits, if there is one.
 
     It fits if it has the product, was made at most ``window_days`` before, and has enough of it left; at the price of the
-    return it fits better. ``returned``: of known customers, without reference; ``purchases``: of ``with_buyer``; ``taken``: what
-    others take of the sold lines (receipt_key, line_number, units).
+    return it fits better. ``method``: of ``OWNERS``; ``returned``: without reference; ``purchases``: of ``with_owners``;
+    ``taken``: what others take of the sold lines (receipt_key, line_number, units).
     """
-    wanted = returned.where("buyer_id IS NOT NULL AND product_id IS NOT NULL")
-    receipts = purchases.where("buyer_id IS NOT NULL").select(
-        "buyer_id",
+    owner = OWNERS[method]
+    wanted = returned.where(f"{owner} IS NOT NULL AND product_id IS NOT NULL")
+    receipts = purchases.where(f"{owner} IS NOT NULL").select(
+        owner,
         F.col("receipt_key").alias("original_receipt_key"),
         F.col("business_date").alias("_sold_on"),
         F.col("started_at").alias("_sold_at"),
     )
     is_before = (F.col("_sold_on") < F.col("business_date")) | (F.col("_sold_at") < F.col("started_at"))
     in_window = F.datediff("business_date", "_sold_on").between(0, rules.window_days)
-    bought = wanted.join(receipts, on="buyer_id", how="inner").where(in_window & is_before)
+    bought = wanted.join(receipts, on=owner, how="inner").where(in_window & is_before)
     used = taken.groupBy(*LINE).agg(F.sum("units").alias("_used"))
     left = sold.join(used, on=list(LINE), how="left").withColumn(
         "units", F.greatest(F.lit(0), F.col("units") - F.coalesce("_used", F.lit(0)))
@@ -307,8 +324,8 @@ def by_customer(returned: DataFrame, purchases: DataFrame, sold: DataFrame, take
         _same_product() & F.col("has_quantity").eqNullSafe(F.col("_has_quantity"))
     )
     ranked = pairs.withColumn("rank", F.when(_same_price(), 0).otherwise(1))
-    sure = [rank for rank, (_, confidence) in EVIDENCE[CUSTOMER_PRODUCT].items() if confidence >= rules.least_confidence]
-    group = F.concat_ws("\n", "buyer_id", "product_id")
+    sure = [rank for rank, (_, confidence) in EVIDENCE[method].items() if confidence >= rules.least_confidence]
+    group = F.concat_ws("\n", owner, "product_id")
     found = _take(
         ranked.where(F.col("rank").isin(*sure)).select(
             group.alias("group"), *ORDER, "units", "original_receipt_key", F.col("original_line").alias("line"),
@@ -322,12 +339,12 @@ def by_customer(returned: DataFrame, purchases: DataFrame, sold: DataFrame, take
         *LINE,
         "original_receipt_key",
         F.coalesce("original_lines", F.array().cast(_UNITS_OF_LINES)).alias("original_lines"),
-        F.when(is_linked, CUSTOMER_PRODUCT).otherwise(NONE).alias("link_method"),
-        F.when(is_linked, _evidence(CUSTOMER_PRODUCT, F.col("rank"), 1)).cast("DECIMAL(3,2)").alias("link_confidence"),
-        F.when(is_linked, _evidence(CUSTOMER_PRODUCT, F.col("rank"), 0))
-        .when(F.col("buyer_id").isNull(), "no_customer")
-        .when(count > 1, SEVERAL)
-        .otherwise("nothing_found")
+        F.when(is_linked, method).otherwise(NONE).alias("link_method"),
+        F.when(is_linked, _evidence(method, F.col("rank"), 1)).cast("DECIMAL(3,2)").alias("link_confidence"),
+        F.when(is_linked, _evidence(method, F.col("rank"), 0))
+        .when(count > 1, SEVERAL_OF_CARD if method == PAYMENT_TOKEN else SEVERAL)
+        .when(F.col("buyer_id").isNull(), NO_CUSTOMER)
+        .otherwise(NOTHING_FOUND)
         .alias("evidence"),
         count.alias("candidate_count"),
     )
@@ -476,17 +493,33 @@ def to_links(
 ) -> DataFrame:
     """One row for each returned line with its link: ``LINE``, original_receipt_key, original_lines, and what it rests on.
 
-    ``returned``: as in gold.fct_return; ``purchases``: of ``with_buyer``; ``sold``: what can be returned, of ``to_goods``;
+    ``returned``: as in gold.fct_return; ``purchases``: of ``with_owners``; ``sold``: what can be returned, of ``to_goods``;
     ``referred``: of ``to_referred`` and ``by_parts``; ``taken``: what other returns take (receipt_key, line_number, units).
     """
-    known = returned.transform(with_units).join(
-        purchases.select("receipt_key", "started_at", "buyer_id"), on="receipt_key", how="inner"
-    )
-    stock = sold.where("NOT is_return")
+    known, stock = _known(returned, purchases), sold.where("NOT is_return")
     named = by_reference(known, referred, stock, rules)
     others = known.join(named, on=list(LINE), how="left_anti")
-    guessed = by_customer(others, purchases, stock, to_taken(named).unionByName(taken), rules)
+    guessed = by_owner(others, purchases, stock, to_taken(named).unionByName(taken), rules, method=CUSTOMER_PRODUCT)
     return named.unionByName(guessed)
+
+
+def with_links_of_cards(
+    links: DataFrame, returned: DataFrame, purchases: DataFrame, sold: DataFrame, rules: ReturnRules, *, taken: DataFrame
+) -> DataFrame:
+    """Links of ``to_links``, and by payment card for those of ``returned`` that neither reference nor customer explains.
+
+    They take of what all others leave. The other arguments are those of ``to_links``.
+    """
+    settled = links.where(~F.col("evidence").isin(NO_CUSTOMER, NOTHING_FOUND))
+    others = _known(returned, purchases).join(settled, on=list(LINE), how="left_anti")
+    left = to_taken(settled).unionByName(taken)
+    return settled.unionByName(by_owner(others, purchases, sold.where("NOT is_return"), left, rules, method=PAYMENT_TOKEN))
+
+
+def _known(returned: DataFrame, purchases: DataFrame) -> DataFrame:
+    """Returned lines with what their receipt tells of them."""
+    heads = purchases.select("receipt_key", "started_at", *OWNERS.values())
+    return returned.transform(with_units).join(heads, on="receipt_key", how="inner")
 
 
 def to_taken(links: DataFrame) -> DataFrame:

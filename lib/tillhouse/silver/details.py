@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -19,6 +19,7 @@ from tillhouse.sources.model import Source
 from tillhouse.tables import Table
 from tillhouse.tables.silver import RECEIPT_ADJUSTMENT, RECEIPT_LINE_TAX, RECEIPT_PAYMENT, RECEIPT_REFERENCE
 
+WITHOUT_CARD = ("CASH", "COUPON", "NONE")
 _CENTS = "DECIMAL(18,2)"
 _RECEIPT_PARTS = ("branch_id", "register_id", "closing_id", "receipt_id")
 
@@ -28,7 +29,8 @@ class Kind:
     """One kind of details: its key in the mapping and its table.
 
     ``to_rows`` makes the table from details that can be read, receipts (silver.receipt) and their lines (silver.receipt_line);
-    ``differences`` are exceptions of receipts, lines, readable details and rows that do not fit.
+    ``differences`` are exceptions of receipts, lines, readable details and rows that do not fit. ``tokens``: fields of which a
+    keyed token alone is kept, each with the kind of its identifier and the name of the token.
     """
 
     key: str
@@ -36,6 +38,7 @@ class Kind:
     to_rows: Callable[[DataFrame, DataFrame, DataFrame], DataFrame]
     differences: Callable[[DataFrame, DataFrame, DataFrame, DataFrame], Sequence[DataFrame]] = lambda *_: ()
     rules: tuple[RowRule, ...] = ()
+    tokens: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def entity(self) -> str:
@@ -123,6 +126,7 @@ def to_payments(payments: DataFrame, receipts: DataFrame, _lines: DataFrame) -> 
     A payment belongs to the receipt that it pays, which may be one of another source than the document that tells of it.
     """
     is_foreign = F.col("foreign_currency") != F.col("currency")
+    has_card = ~F.col("tender_type").isin(*WITHOUT_CARD)  # a record tells the card of one part beside the others too
     amount = F.col("payment_amount") - F.coalesce("change_amount", F.lit(0))
     return RECEIPT_PAYMENT.conform(
         _with_receipt(payments, receipts).withColumns(
@@ -136,6 +140,7 @@ def to_payments(payments: DataFrame, receipts: DataFrame, _lines: DataFrame) -> 
                 "tip_amount": F.col("tip_amount").cast(_CENTS),
                 "foreign_currency": F.when(is_foreign, F.col("foreign_currency")),
                 "foreign_amount": F.when(is_foreign, F.col("foreign_amount")).cast(_CENTS),
+                "payment_token": F.when(has_card, F.col("payment_token")),
             }
         )
     )
@@ -284,7 +289,13 @@ def _differences_of_taxes(receipts: DataFrame, lines: DataFrame, read: DataFrame
 
 
 KINDS = (
-    Kind("payments", RECEIPT_PAYMENT, to_payments, _differences_of_payments),
+    Kind(
+        "payments",
+        RECEIPT_PAYMENT,
+        to_payments,
+        _differences_of_payments,
+        tokens={"payment_card": ("payment_card", "payment_token")},
+    ),
     Kind("taxes", RECEIPT_LINE_TAX, to_taxes, _differences_of_taxes, TAX_RULES),
     Kind("references", RECEIPT_REFERENCE, to_references),
     Kind("adjustments", RECEIPT_ADJUSTMENT, to_adjustments),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.keys import with_tokens
+
 _EMAIL = r"^[^@\s]+@[^@\s]+[.][^@\s.]{2,}$"
+_BESIDE_CARD, _MASKED = re.compile(r"[^0-9A-Z*•]"), re.compile(r"[*•]+|X{4,}")
+_CARD_DIGITS, _CARD_TOKEN = 4, 12
 
 
 def one_form(text: Column, kind: str, region: Column) -> Column:
@@ -54,4 +59,23 @@ def to_e164(text: str) -> str | None:
     return str(phonenumbers.format_number(read, phonenumbers.PhoneNumberFormat.E164))
 
 
-READINGS: Mapping[str, Callable[[str], str | None]] = {"phone": to_e164}
+def to_payment_card(text: str) -> str | None:
+    """Letters and digits of a payment card as it is written; None if they are too few to tell one card from another.
+
+    What is masked is no part of it. Four digits are enough, with or without a brand; so are twelve characters with a digit.
+    """
+    read = _MASKED.sub("", _BESIDE_CARD.sub("", text.upper()))
+    digits = sum(character.isdigit() for character in read)
+    return read if digits >= _CARD_DIGITS or (digits and len(read) >= _CARD_TOKEN) else None
+
+
+READINGS: Mapping[str, Callable[[str], str | None]] = {"phone": to_e164, "payment_card": to_payment_card}
+
+
+def with_token(rows: DataFrame, column: str, kind: str, name: str, token_key: bytes | None) -> DataFrame:
+    """Rows with the keyed token (``name``) of an identifier that few of them have; without a key none has any."""
+    if token_key is None:
+        return rows.withColumn(name, F.lit(None).cast("string"))
+    told = rows.where(F.col(column).isNotNull()).select(column).distinct()
+    tokens = with_tokens(told, {column: kind}, token_key, READINGS).withColumnRenamed(f"{column}_token", name)
+    return rows.join(F.broadcast(tokens), on=column, how="left")

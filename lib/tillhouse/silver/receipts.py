@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tillhouse.keys import surrogate_key, with_tokens
+from tillhouse.keys import surrogate_key
 from tillhouse.silver.identifiers import one_form
 from tillhouse.sources.fields import GOODS, NO_SALES
 from tillhouse.tables.silver import PARTY, RECEIPT, RECEIPT_LINE
@@ -16,16 +16,6 @@ _HEADER = (
     "started_at", "ended_at", "is_time_ambiguous", "local_hour", "business_date", "operator", "team", "channel", "fulfilment",
     "currency", CARD_NUMBER, "stated_gross_amount", "detail_level", "is_day_total", "_file",
 )  # fmt: skip
-
-
-def with_voucher_tokens(lines: DataFrame, token_key: bytes | None) -> DataFrame:
-    """A voucher's number pays whoever knows it: its keyed token takes its place. Without a key no source tells any."""
-    if token_key is None:
-        return lines.withColumn("voucher_token", F.lit(None).cast("string"))
-    numbers = lines.where("voucher_number IS NOT NULL").select("voucher_number").distinct()
-    tokens = with_tokens(numbers, {"voucher_number": "voucher"}, token_key)
-    tokens = tokens.withColumnRenamed("voucher_number_token", "voucher_token")
-    return lines.join(F.broadcast(tokens), on="voucher_number", how="left")
 
 
 def to_receipt_lines(settled: DataFrame) -> DataFrame:

@@ -29,6 +29,7 @@ from tillhouse.silver import (
 )
 from tillhouse.silver.catalogue import Catalogue
 from tillhouse.silver.exceptions import Judged
+from tillhouse.silver.identifiers import with_token
 from tillhouse.silver.products import is_of_record
 from tillhouse.sources.model import Source
 from tillhouse.store import Since, Store, on_days, quoted
@@ -220,7 +221,9 @@ def _run_batch(
 
     current = versions.only_current(lines.accepted(delivered), ranked)
     tells_vouchers = any(source.tells("voucher_number") for source, _ in batch.delivered)
-    settled = lines.settle(current).transform(receipts.with_voucher_tokens, token_key if tells_vouchers else None)
+    settled = with_token(  # a voucher's number pays whoever knows it
+        lines.settle(current), "voucher_number", "voucher", "voucher_token", token_key if tells_vouchers else None
+    )
     settled = write(silver.RECEIPT_LINE, receipts.to_receipt_lines(settled))
     headers = with_tokens(receipts.to_headers(current), {"card_number": "card", "operator": "operator"}, token_key)
     headers = store.keep(headers)
@@ -231,7 +234,7 @@ def _run_batch(
 
     found = [exceptions.of_lines(versions.only_current(delivered, ranked)), exceptions.of_totals(documents)]
     for kind in details.KINDS:
-        found += _write_details(write, kind, branches, ranked, (documents, settled))
+        found += _write_details(write, kind, branches, ranked, (documents, settled), token_key=token_key)
     judged = write.judged(found, ranked, documents)
     judged += closings.write(
         store, batch.delivered, branches, ledger, receipt_lines=delivered, where=batch.where, only=batch.only
@@ -240,7 +243,13 @@ def _run_batch(
 
 
 def _write_details(
-    write: _Writer, kind: details.Kind, branches: DataFrame, ranked: DataFrame, kept: tuple[DataFrame, DataFrame]
+    write: _Writer,
+    kind: details.Kind,
+    branches: DataFrame,
+    ranked: DataFrame,
+    kept: tuple[DataFrame, DataFrame],
+    *,
+    token_key: bytes,
 ) -> list[DataFrame]:
     """Write what the batch's sources tell beside lines; returns exceptions. ``kept``: the batch's receipts and their lines."""
     store, batch = write.store, write.batch
@@ -253,6 +262,9 @@ def _write_details(
     read = read.join(ranked.select("receipt_key").distinct(), on="receipt_key", how="left_semi")
     read = store.keep(versions.only_current(read, ranked))
     sound = read.where(~F.col(REJECTED))
+    for column, (identifier, name) in kind.tokens.items():
+        is_told = any(source.tells_detail(kind.key, column) for source, _ in told)
+        sound = sound.transform(with_token, column, identifier, name, token_key if is_told else None)
     rows = write(kind.table, kind.to_rows(sound, *kept))
     return [exceptions.of_records(read, kind.entity, "_place", "receipt_key"), *kind.differences(*kept, sound, rows)]
 

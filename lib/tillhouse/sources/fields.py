@@ -103,6 +103,13 @@ PAYMENT_FIELDS = (
     Field("payment_amount", "amount", "amount given", required=True),
     Field("change_amount", "amount", "change given back"),
     Field("tip_amount", "amount", "tip contained in the amount, where no line tells it"),
+    Field(
+        "payment_card",
+        "text",
+        "card or account that paid, as the acquirer names it: a token, or the masked number with its brand; only a keyed token "
+        "is kept",
+        personal=True,
+    ),
     Field("foreign_currency", "text", "ISO 4217 of what was handed over, where it is not the receipt's currency"),
     Field("foreign_amount", "amount", "amount in that currency"),
 )

@@ -467,6 +467,10 @@ class Source(StrictModel):
         """Whether a field of receipts or lines is mapped."""
         return field in self.columns or any(field in item.columns for item in self.lines)
 
+    def tells_detail(self, kind: str, field: str) -> bool:
+        """Whether a field of what is told beside lines is mapped; ``kind`` as in ``details``."""
+        return any(field in item.columns for item in self.details.get(kind, ()))
+
     @property
     def line_names(self) -> tuple[str, ...]:
         """Names in nested lines that the mapping looks at, whichever list they lie in."""

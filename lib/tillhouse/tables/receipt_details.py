@@ -29,6 +29,7 @@ RECEIPT_PAYMENT = Table(
         tip_amount DECIMAL(18,2) COMMENT 'tip contained in the amount, where no line of the receipt tells it',
         foreign_currency STRING COMMENT 'ISO 4217 of what was handed over, where it is not currency',
         foreign_amount DECIMAL(18,2) COMMENT 'amount in that currency',
+        payment_token STRING COMMENT 'keyed token of the card or account that paid, where the source tells it',
         {MONTH_COLUMN},
         _document_key STRING COMMENT 'receipt_key of the document that tells the payment, see pays in docs/sources.md'
     """,
@@ -36,7 +37,7 @@ RECEIPT_PAYMENT = Table(
     partition_by=(MONTH,),
     sort_by=("branch_id", "business_date"),
     change_feed=True,
-    version=3,
+    version=4,
 )
 
 RECEIPT_LINE_TAX = Table(
