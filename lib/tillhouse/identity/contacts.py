@@ -13,7 +13,7 @@ from tillhouse.frames import column_of
 from tillhouse.identity import vault
 from tillhouse.identity.conf import Conf
 from tillhouse.identity.decide import AUTO, REVIEW
-from tillhouse.identity.match import Before, Decided, Matching, automatic, match, match_changed, to_customers
+from tillhouse.identity.match import Before, Decided, Matching, automatic, match, match_changed, only, to_customers
 from tillhouse.identity.staff import StaffCards
 from tillhouse.store import Store
 from tillhouse.tables import silver
@@ -59,9 +59,8 @@ def look(
         if changed.isEmpty() and not named and not staff.turned:
             return None
         gone = store.keep(changed.join(present, on="record_id", how="left_anti"))
-        changed_now = now.join(changed.toDF("party_key"), on="party_key", how="left_semi")
-        kept = before.join(changed, on="record_id", how="left_anti")
-        records = store.keep(kept.unionByName(_in_form(changed_now, conf)))
+        changed_now = only(now, changed.toDF("party_key"))
+        records = store.keep(only(before, changed, "left_anti").unionByName(_in_form(changed_now, conf)))
         matching = None
         if conf is not None:
             matching = match_changed(

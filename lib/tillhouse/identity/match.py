@@ -26,6 +26,8 @@ from tillhouse.identity.shared import holders, shared_values, without_shared_val
 Keep = Callable[[DataFrame], DataFrame]
 Pair = tuple[str, str]
 INSIDE_LIMIT = 1000  # linked records of which each two are compared; more of them are a defect and no customer
+FEW = 500_000  # keys that each task can hold
+_BLOCK = ("rule", "whole")
 NO_LINKS = pd.DataFrame({"left": pd.Series(dtype=str), "right": pd.Series(dtype=str), "log_odds": pd.Series(dtype=float)})
 
 
@@ -138,27 +140,33 @@ def match_changed(
     turned = keep(turned.unionByName(shared_before.select(value).exceptAll(shared.select(value))))
     touched = keep(changed.toDF("record_id").union(holders(records, turned, rules.shared_values)).distinct())
     left = keep(without_shared_values(records, shared, rules.shared_values))
-    of_touched = before.records.join(touched, on="record_id", how="left_semi")
+    of_touched = only(before.records, touched)
     left_before = without_shared_values(of_touched, shared_before, rules.shared_values)
 
-    found = memberships(left, rules.blocking)
     was = keep(memberships(left_before, rules.blocking))
-    now = keep(found.join(touched, on="record_id", how="left_semi"))
-    members = keep(_of_blocks(found, was.unionByName(now)))
-    also = keep(_of_crossed(members, was, now, rules.block_limit))
+    now = keep(memberships(only(left, touched), rules.blocking))
+    named = keep(was.unionByName(now).select(*_BLOCK).distinct())
+    members = keep(only(memberships(left, rules.blocking), named))
+    also = keep(_of_crossed(members, was, now, rules.block_limit).join(touched, on="record_id", how="left_anti"))
     if not also.isEmpty():
-        touched = keep(touched.union(also).distinct())
-        now = found.join(touched, on="record_id", how="left_semi")
-        members = keep(_of_blocks(found, was.unionByName(now)))
+        touched = keep(touched.union(also))
+        further = memberships(only(left, also), rules.blocking).select(*_BLOCK).distinct()
+        further = keep(further.join(named, on=list(_BLOCK), how="left_anti"))
+        members = keep(members.unionByName(only(memberships(left, rules.blocking), further)))
     blocks, refused = within_limit(members, rules.block_limit)
     pairs = keep(to_pairs(keep(blocks), touched))
     looked_at = members.unionByName(was).select("rule", F.explode(F.array("whole", "split")).alias("block")).distinct()
-    return Matching(left, shared, refused, keep(score(pairs, left, rules, model)), touched, looked_at)
+    compared = pairs.select(F.explode(F.array("left", "right")).alias("record_id")).distinct()
+    scored = keep(score(pairs, only(left, keep(compared)), rules, model))
+    return Matching(left, shared, refused, scored, touched, looked_at)
 
 
-def _of_blocks(found: DataFrame, named: DataFrame) -> DataFrame:
-    """The memberships in the blocks that are named."""
-    return found.join(named.select("rule", "whole").distinct(), on=["rule", "whole"], how="left_semi")
+def only(rows: DataFrame, wanted: DataFrame, how: str = "left_semi") -> DataFrame:
+    """The rows that have one of the keys that are ``wanted``, or that have none of them (``left_anti``).
+
+    A few keys are handed to every task, so that the many rows stay where they are. ``wanted`` is counted: keep it.
+    """
+    return rows.join(F.broadcast(wanted) if wanted.count() <= FEW else wanted, on=wanted.columns, how=how)
 
 
 def _of_crossed(members: DataFrame, was: DataFrame, now: DataFrame, limit: int) -> DataFrame:
@@ -256,6 +264,8 @@ def _contradictions(records: DataFrame, labels: pd.DataFrame, rules: IdentityRul
     left = inside.select("label", F.col("record_id").alias("left"))
     right = inside.select("label", F.col("record_id").alias("right"))
     pairs = left.join(right, on="label", how="inner").where(F.col("left") < F.col("right")).select("left", "right")
+    if len(several) <= FEW:
+        records = records.join(F.broadcast(inside.select("record_id")), on="record_id", how="left_semi")
     found = score(pairs, records, rules, model).where("contradiction IS NOT NULL").select("left", "right")
     apart: NDArray[np.str_] = found.toArrow().to_pandas().to_numpy(dtype=str).reshape(-1, 2)
     return apart
