@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import bare_night
@@ -115,15 +116,22 @@ def changed_region(folder: Path) -> None:
     branches.with_name(f"filialen_{LATE}.csv").write_text(f"{header}\n{';'.join(cells.values())}\n", "cp1252")
 
 
-def conf_of(folder: Path) -> Config:
-    return load_config(ROOT / "conf", *(str(folder / name) for name in ("lake", "vault", "landing")))
+def conf_of(folder: Path, conf: Path = ROOT / "conf") -> Config:
+    return load_config(conf, *(str(folder / name) for name in ("lake", "vault", "landing")))
 
 
-def run_chain(spark: SparkSession, folder: Path, before_commit: Callable[[str], None] = lambda table: None) -> Store:
+def run_chain(
+    spark: SparkSession,
+    folder: Path,
+    before_commit: Callable[[str], None] = lambda table: None,
+    *,
+    conf: Path = ROOT / "conf",
+    as_of: date | None = None,
+) -> Store:
     """One run of the chain in a folder; its audit must agree."""
     store, now = Store(spark, str(folder / "lake"), str(folder / "vault")), utc_now()
     store.before_commit = before_commit
-    run = Run(store, conf_of(folder), new_run_id(now), now)
+    run = Run(store, conf_of(folder, conf), new_run_id(now), now, as_of)
     pipeline.run(run)
     pipeline.check_audit(run)
     return store

@@ -11,6 +11,7 @@ from deltalake import DeltaTable
 
 from tillhouse.tables import Table, gold, silver
 
+ONLY_IN_ONE = "((FROM one EXCEPT ALL FROM other) UNION ALL (FROM other EXCEPT ALL FROM one))"
 COMPARED = (*gold.TABLES, silver.RECEIPT, silver.RECEIPT_LINE, silver.RECEIPT_VERSION)
 
 
@@ -27,16 +28,14 @@ def compare(one: Path, other: Path, table: Table) -> Comparison:
     con = duckdb.connect()
     for name, lake in (("one", one), ("other", other)):
         show(con, name, lake, table)
-    found = con.sql("""
-        SELECT (SELECT count(*) FROM one), count(*)
-        FROM ((FROM one EXCEPT ALL FROM other) UNION ALL (FROM other EXCEPT ALL FROM one))""")
+    found = con.sql(f"SELECT (SELECT count(*) FROM one), count(*) FROM {ONLY_IN_ONE}")  # noqa: S608 - names of views
     return Comparison(*found.fetchall()[0])
 
 
 def show(con: duckdb.DuckDBPyConnection, name: str, lake: Path, table: Table) -> None:
     """Make a view of a lake's table in which customers have comparable names; an id that stands for nobody stays."""
     known_as = {"customer_id": "person", "customer_key": "version", "company_id": "company"}
-    columns = [field.name for field in stored(lake, table).schema().fields if not field.name.startswith("_")]
+    columns = columns_of(stored(lake, table))
     con.register(f"{name}_rows", read(lake, table, *columns))
     con.register(f"{name}_parties", read(lake, silver.PARTY_CUSTOMER, "party_key", "customer_id"))
     con.register(f"{name}_customers", read(lake, gold.DIM_CUSTOMER, "customer_key", "customer_id", "valid_from"))
@@ -60,3 +59,8 @@ def read(lake: Path, table: Table, *columns: str) -> pa.Table:
 
 def stored(lake: Path, table: Table) -> DeltaTable:
     return DeltaTable(str(lake / table.schema / table.name))
+
+
+def columns_of(table: DeltaTable) -> list[str]:
+    """All columns but technical ones."""
+    return [field.name for field in table.schema().fields if not field.name.startswith("_")]

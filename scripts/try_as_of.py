@@ -25,18 +25,15 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
-from bench_night import put
+from bench_night import put, run_chain
 from bench_pipeline import say
+from compare_lakes import ONLY_IN_ONE, columns_of
 from deltalake import DeltaTable
 from demo import ROOT
 from make_demo_exports import make_exports
 from pyspark.sql import SparkSession
 
-from tillhouse import pipeline
-from tillhouse.config import load_config
-from tillhouse.ops.runs import Run, new_run_id, utc_now
 from tillhouse.session import open_session
-from tillhouse.store import Store
 from tillhouse.tables import Table, gold
 
 FIRST, LAST = date(2017, 1, 9), date(2018, 1, 1)
@@ -54,6 +51,8 @@ def main() -> int:
     shutil.rmtree(out, ignore_errors=True)
     os.environ.setdefault("TILLHOUSE_TOKEN_KEY", secrets.token_hex(32))
     make_exports(out / "exports", None, given.branches, plain=True)
+    shutil.copytree(ROOT / "conf", out / "chain" / "conf")
+    (out / "chain" / "conf" / "insight.yml").write_text(CONF, "utf-8")
     chain = Chained(open_session("as of"), out / "chain")
     days = random_days(given.days, given.seed)
     return 1 if differing(chain, out / "exports", days) else 0
@@ -68,28 +67,18 @@ class Chained:
 
     def night(self, as_of: date | None) -> Mapping[Table, int]:
         """One run; returns the version of each table of gold that it has left."""
-        conf = self.folder / "conf"
-        if not conf.exists():
-            shutil.copytree(ROOT / "conf", conf)
-            (conf / "insight.yml").write_text(CONF, "utf-8")
-        config = load_config(conf, *(str(self.folder / name) for name in ("lake", "vault", "landing")))
-        store, now = Store(self.spark, config.lake, config.vault), utc_now()
-        run = Run(store, config, new_run_id(now), now, as_of)
-        pipeline.run(run)
-        pipeline.check_audit(run)
+        store = run_chain(self.spark, self.folder, conf=self.folder / "conf", as_of=as_of)
         return {table: store.version(table)[1] for table in gold.TABLES}
 
     def rows_that_differ(self, table: Table, then: int, now: int) -> int:
         """Rows that only one of two versions of a table has; technical columns aside."""
         con = duckdb.connect()
-        for name, version in (("before", then), ("after", now)):
+        bought = "WHERE first_purchase_date IS NOT NULL" if table is gold.DIM_CUSTOMER else ""
+        for name, version in (("one", then), ("other", now)):
             stored = DeltaTable(str(self.folder / "lake" / table.schema / table.name), version=version)
-            columns = [one.name for one in stored.schema().fields if not one.name.startswith("_")]
-            con.register(f"{name}_all", stored.to_pyarrow_table(columns=columns))
-            bought = "WHERE first_purchase_date IS NOT NULL" if table is gold.DIM_CUSTOMER else ""
-            con.execute(f"CREATE VIEW {name} AS FROM {name}_all {bought}")
-        query = "(FROM before EXCEPT ALL FROM after) UNION ALL (FROM after EXCEPT ALL FROM before)"
-        return len(con.sql(query))
+            con.register(f"{name}_rows", stored.to_pyarrow_table(columns=columns_of(stored)))
+            con.execute(f"CREATE VIEW {name} AS FROM {name}_rows {bought}")
+        return len(con.sql(f"FROM {ONLY_IN_ONE}"))
 
 
 def random_days(count: int, seed: int) -> list[date]:

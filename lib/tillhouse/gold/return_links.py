@@ -100,8 +100,7 @@ def _link_all(store: Store, facts: Facts, returned: DataFrame, rules: ReturnRule
     referred = store.keep(referred)
     cards = _cards(store, None)
     purchases = returns.with_owners(facts.receipts, cards)
-    owners = [returns.OWNERS[returns.CUSTOMER_PRODUCT]] if cards is None else [*returns.OWNERS.values()]
-    found = union([_purchases(returned, purchases, rules, owner).select("receipt_key", "product_id") for owner in owners])
+    found = union([_purchases(returned, purchases, rules, owner).select("receipt_key", "product_id") for owner in _owners(cards)])
     bought = found.distinct()
     hits = facts.sale_lines.join(bought, on=["receipt_key", "product_id"], how="left_semi").select("receipt_key")
     sold = store.keep(_goods_of(facts.sale_lines, hits.union(_named(referred)).distinct()))
@@ -130,6 +129,11 @@ def _cards(store: Store, since: Since | None) -> DataFrame | None:
     payments = store.read(silver.RECEIPT_PAYMENT)
     found = payments if since is None else payments.unionByName(_before(store, silver.RECEIPT_PAYMENT, since))
     return None if found.where("payment_token IS NOT NULL").isEmpty() else payments
+
+
+def _owners(cards: DataFrame | None) -> list[str]:
+    """By which columns purchases are looked for."""
+    return [owner for method, owner in returns.OWNERS.items() if method != returns.PAYMENT_TOKEN or cards is not None]
 
 
 def _purchases(returned: DataFrame, receipts: DataFrame, rules: ReturnRules, owner: str) -> DataFrame:
@@ -308,7 +312,7 @@ class _Night:
         had = store.keep(union([_named(frame) for frame in (again, gone, then)]).distinct())
         own = store.keep(every.join(F.broadcast(returned.select("receipt_key").distinct()), on="receipt_key", how="left_semi"))
         owned, found = list[DataFrame](), list[DataFrame]()
-        for owner in list(returns.OWNERS.values())[: None if has_cards else 1]:
+        for owner in _owners(self.cards):
             owners = F.broadcast(own.where(f"{owner} IS NOT NULL").select(owner).distinct())
             owned.append(store.keep(every.join(owners, on=owner, how="left_semi").select(every.columns)))
             found.append(_purchases(returned, owned[-1], rules, owner).select("receipt_key", "product_id", "business_date"))

@@ -264,9 +264,11 @@ def _contradictions(records: DataFrame, labels: pd.DataFrame, rules: IdentityRul
     left = inside.select("label", F.col("record_id").alias("left"))
     right = inside.select("label", F.col("record_id").alias("right"))
     pairs = left.join(right, on="label", how="inner").where(F.col("left") < F.col("right")).select("left", "right")
-    if len(several) <= FEW:
-        records = records.join(F.broadcast(inside.select("record_id")), on="record_id", how="left_semi")
-    found = score(pairs, records, rules, model).where("contradiction IS NOT NULL").select("left", "right")
+    found = (
+        score(pairs, only(records, inside.select("record_id")), rules, model)
+        .where("contradiction IS NOT NULL")
+        .select("left", "right")
+    )
     apart: NDArray[np.str_] = found.toArrow().to_pandas().to_numpy(dtype=str).reshape(-1, 2)
     return apart
 
