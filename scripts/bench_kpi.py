@@ -3,9 +3,10 @@
 
 The chain is made and built (scripts/make_gold.py, the step gold), then each case of CASES is computed on both sides and every row
 compared: keys, counts and amounts exactly, ratios to 1e-9. What several figures share is prepared once on both sides and has a
-line of its own. The session is started before. Last, the steps from kpi on take in one more day. CPU seconds are those of this
-process and all its descendants. Needs Linux. Another figure is one more entry of CASES: tillhouse's frame, its key, and SQL that
-gives the same columns in the same order, over views named as the tables of gold and the tables of PREPARED.
+line of its own. The session is started before. Last, the steps from kpi on take in one more day. With --lake the figures alone
+are measured, on gold that scripts/bench gold --keep has left. CPU seconds are those of this process and all its descendants.
+Needs Linux. Another figure is one more entry of CASES: tillhouse's frame, its key, and SQL that gives the same columns in the
+same order, over views named as the tables of gold and the tables of PREPARED.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -26,8 +28,9 @@ from bench_pipeline import say
 from customer_sql import RATIOS, fields_sql
 from deltalake import DeltaTable
 from demo import ROOT
-from make_gold import Made, Sizes, add_sizes, last_day, sizes_of
+from make_gold import Made, Sizes, add_sizes, sizes_of
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from tillhouse import pipeline
 from tillhouse.config import Config, load_config
@@ -53,6 +56,8 @@ READ = (
 )  # fmt: skip
 RULES = InsightRules()
 NEAR = 1e-9
+STEPS = "kpi", "insight"
+CONF = {"spark.driver.memory": "12g"}
 
 
 @dataclass
@@ -332,38 +337,58 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / ".bench" / "kpi", help="folder to work in (.bench/kpi)")
     parser.add_argument("--lines", type=int, default=Sizes().lines, help=f"({Sizes().lines})")
     parser.add_argument("--keep", action="store_true", help="leave the lake there")
+    parser.add_argument("--lake", type=Path, help="folder of a lake with gold, which stays as it is: its figures alone")
     add_sizes(parser)
     given = parser.parse_args()
     os.environ.setdefault("TILLHOUSE_TOKEN_KEY", secrets.token_hex(32))
+    if given.lake:
+        bench_all(open_store(given.lake.resolve()))
+        return 0
     folder: Path = given.out.resolve()
     shutil.rmtree(folder, ignore_errors=True)
     sizes = sizes_of(given, given.lines)
-    store = Store(open_session("bench kpi"), str(folder / "lake"), str(folder / "vault"))
+    store = open_store(folder)
     made, config = Made(store.spark, sizes), conf_of(folder)
     say(f"{sizes.lines:,} lines, {sizes.branches:,} branches, {sizes.days:,} days, {sizes.customers:,} customers")
     made.write(store)
     run_steps(store, config, "gold", "gold")
-    full = measure(lambda: run_steps(store, config, "kpi"))
-    star = Star(store, last_day(sizes) + timedelta(days=1))
-    say(f"\n{'':<28} {'rows':>9} {'wall s':>8} {'DuckDB':>8} {'ratio':>6} {'CPU s':>8} {'DuckDB':>8} {'ratio':>6}")
-    lake = open_lake(store, star.as_of)
-    report("shared by 11, 12, 13, 16b", 0, measure(star.prepare), measure(lambda: prepare(lake)))
-    for case in CASES:
-        bench(case, star, lake)
-    lake.close()
-    say(f"memory {peak_gib():.1f} GiB at most; every row above is equal on both sides")
+    full = {step: measure(partial(run_steps, store, config, step, step)) for step in STEPS}
+    bench_all(store)
     made.add(store, sizes.receipts, sizes.first_of(sizes.days + 1))
     run_steps(store, config, "gold", "gold")
-    one_day = measure(lambda: run_steps(store, config, "kpi"))
-    say(f"\nsteps from kpi on: all at once {full.wall:.1f} s, CPU {full.cpu:.1f} s; one day more {one_day.wall:.1f} s, ")
-    say(
-        f"CPU {one_day.cpu:.1f} s, {one_day.cpu / full.cpu:.1%} of it. Figures as of a day (11 to 18) are made anew for each day."
-    )
-    with open_lake(store, star.as_of + timedelta(days=1)) as grown:
-        bench(CASES[0], Star(store, star.as_of + timedelta(days=1)), grown)
+    one_day = {step: measure(partial(run_steps, store, config, step, step)) for step in STEPS}
+    say(f"\n{'':<10} {'all: wall s':>12} {'CPU s':>8} {'a day: wall s':>14} {'CPU s':>8} {'of all':>7}")
+    for step, cost in full.items():
+        then = one_day[step]
+        say(f"{step:<10} {cost.wall:12.1f} {cost.cpu:8.1f} {then.wall:14.1f} {then.cpu:8.1f} {then.cpu / cost.cpu:7.1%}")
+    say("what is known of customers as of a day, and what follows from it (8 to 18), is made anew for each day")
+    with open_lake(store, as_of_all(store)) as grown:
+        bench(CASES[0], Star(store, as_of_all(store)), grown)
     if not given.keep:
         shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def open_store(folder: Path) -> Store:
+    return Store(open_session("bench kpi", CONF), str(folder / "lake"), str(folder / "vault"))
+
+
+def as_of_all(store: Store) -> date:
+    """The day after the last receipt."""
+    last: date = store.read(gold.FCT_RECEIPT).agg(F.max("business_date")).collect()[0][0]
+    return last + timedelta(days=1)
+
+
+def bench_all(store: Store) -> None:
+    """Each case as of the day after the last receipt."""
+    star = Star(store, as_of_all(store))
+    say(f"{star.fct_sale_line.count():,} lines, {star.fct_receipt.count():,} receipts, as of {star.as_of}")
+    say(f"\n{'':<28} {'rows':>9} {'wall s':>8} {'DuckDB':>8} {'ratio':>6} {'CPU s':>8} {'DuckDB':>8} {'ratio':>6}")
+    with open_lake(store, star.as_of) as lake:
+        report("shared by 11, 12, 13, 16b", 0, measure(star.prepare), measure(lambda: prepare(lake)))
+        for case in CASES:
+            bench(case, star, lake)
+    say(f"memory {peak_gib():.1f} GiB at most; every row above is equal on both sides")
 
 
 def bench(case: Case, star: Star, lake: duckdb.DuckDBPyConnection) -> None:

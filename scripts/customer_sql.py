@@ -75,7 +75,7 @@ WITH visit AS (
         SELECT v.customer_id, p.category_l1 AS favourite_category, sum(l.gross_amount) AS category_revenue
         FROM visit v SEMI JOIN money m ON v.customer_id = m.customer_id AND v.currency = m.currency
         JOIN fct_sale_line l ON l.receipt_key = v.receipt_key JOIN dim_product p ON p.product_key = l.product_key
-        WHERE l.is_revenue AND p.category_l1 IS NOT NULL GROUP BY ALL
+        WHERE l.is_revenue AND p.category_l1 IS NOT NULL GROUP BY ALL HAVING category_revenue > 0
     ) ORDER BY customer_id, category_revenue DESC, favourite_category
 ), returned AS (
     SELECT v.customer_id, r.reason, count(*) AS lines, -sum(r.gross_amount) AS amount

@@ -26,7 +26,8 @@ FROM (VALUES
 ) t(receipt_key, customer, business_date, branch_id, channel, is_basket, revenue, back, discount);
 CREATE TABLE fct_sale_line AS FROM (VALUES
     ('r1', 'p1', true, 10.00), ('r2', 'p2', true, 12.00), ('r2', 'p3', true, 8.00), ('r2', 'p2', false, 50.00),
-    ('r3', 'p1', true, 10.00), ('r3', 'p2', true, 20.00), ('r4', 'p2', true, -6.00)
+    ('r3', 'p1', true, 10.00), ('r3', 'p2', true, 20.00), ('r4', 'p2', true, -6.00),
+    ('r6', 'p1', true, 1.00), ('r7', 'p2', true, -2.00)
 ) t(receipt_key, product_key, is_revenue, gross_amount);
 CREATE TABLE dim_product AS FROM (VALUES ('p1', 'Dairy'), ('p2', 'Bakery'), ('p3', NULL)) t(product_key, category_l1);
 CREATE TABLE fct_return AS FROM (VALUES ('r4', 'defect', -2.00), ('r4', 'disliked', -4.00), ('r7', NULL, -2.00))
@@ -80,4 +81,5 @@ def test_who_has_only_brought_something_back_has_no_purchase(customers: dict[str
     assert (cleo["purchase_count"], cleo["channels"], cleo["recency_score"], cleo["average_basket"]) == (0, None, None, None)
     assert (cleo["revenue_total"], cleo["sales_total"], cleo["return_rate"]) == (Decimal(-2), Decimal(0), None)
     assert (cleo["return_count"], cleo["main_return_reason"], cleo["home_region"]) == (1, None, None)
-    assert customers["bert"]["median_gap_days"] is None
+    assert (customers["bert"]["median_gap_days"], customers["bert"]["favourite_category"]) == (None, "Dairy")
+    assert cleo["favourite_category"] is None

@@ -38,7 +38,7 @@ FIELDS = """
         return_amount DECIMAL(18,2) NOT NULL COMMENT 'KPI 2: returned goods on the day of the return; positive',
         return_rate DECIMAL(28,12) COMMENT 'KPI 19: return_amount / sales_total; NULL where that is 0',
         main_return_reason STRING COMMENT 'reason of the most returned lines; tie: the greater amount; NULL where none is told',
-        favourite_category STRING COMMENT 'category_l1 with the most revenue; tie: the first by name; NULL without product lines',
+        favourite_category STRING COMMENT 'category_l1 with the most revenue; tie: the first by name; NULL if returns left none',
         favourite_category_share DECIMAL(28,12) COMMENT 'its share of revenue_total; NULL where that is 0 or less',
         favourite_weekday INT COMMENT 'weekday of the most purchases, 1 Monday .. 7 Sunday; tie: the earlier in the week',
         favourite_channel STRING COMMENT 'order channel of the most purchases, where one is told; tie: the first by name',
