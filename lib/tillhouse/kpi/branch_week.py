@@ -27,6 +27,7 @@ MEASURED = (
 )  # fmt: skip
 _EXACT = "DECIMAL(36,20)"
 _RATIO = "DECIMAL(28,12)"
+_HALF = Decimal("0.5")
 _FINEST_FIRST = ("day", "week", "month", "year")
 
 
@@ -128,10 +129,11 @@ def with_anomalies(weeks: DataFrame, anomaly: WeekAnomaly) -> DataFrame:
     decimals with 20 places, and only the last quotient is computed in binary, of three values rounded once each. So the score is
     the same in whatever order and partitions the weeks come, and that of exact fractions to 1e-9.
     """
-    whole = Window.partitionBy(*SERIES)
-    rows = weeks.withColumn("_median", _median(F.collect_list("_change").over(whole)))
-    rows = rows.withColumn("_deviation", F.abs(F.col("_change") - F.col("_median")).cast(_EXACT))
-    rows = rows.withColumn("_mad", _median(F.collect_list("_deviation").over(whole)))
+    usual = weeks.groupBy(*SERIES).agg(F.collect_list("_change").alias("_changes"))
+    usual = usual.withColumn("_median", _median(F.col("_changes")))
+    deviations = F.transform("_changes", lambda change: F.abs(change - F.col("_median")).cast(_EXACT))
+    spread = usual.select(*SERIES, "_median", _median(deviations).alias("_mad"))
+    rows = weeks.join(F.broadcast(spread), on=list(SERIES), how="left")
     signed = (F.col("_change") - F.col("_median")).cast("DOUBLE")
     score = F.when(F.col("_mad") > 0, F.lit(0.6745) * signed / F.col("_mad").cast("DOUBLE")).try_cast(_RATIO)
     previous, is_judged = F.col("previous_week_revenue"), F.col("_are_full")
@@ -148,11 +150,17 @@ def with_anomalies(weeks: DataFrame, anomaly: WeekAnomaly) -> DataFrame:
 
 def with_peer_change(weeks: DataFrame, peers: str) -> DataFrame:
     """``peer_change``: median of the changes of the other branches that have the same format or region, in the same week."""
-    alike = Window.partitionBy("starts_on", "currency", peers)
-    every = F.collect_list(F.struct("branch_id", "_change")).over(alike)
-    others = F.filter("_alike", lambda other: other["branch_id"] != F.col("branch_id"))
-    median = F.when(F.col(peers).isNotNull(), _median(F.transform(others, lambda other: other["_change"])))
-    return weeks.withColumn("_alike", every).withColumn("peer_change", median.try_cast(_RATIO))
+    alike = ["starts_on", "currency", peers]
+    every = weeks.groupBy(*alike).agg(F.sort_array(F.collect_list("_change")).alias("_alike"))
+    own = F.coalesce(F.array_position("_alike", F.col("_change")), F.lit(0))  # from 1 on; 0: none
+    count = F.size("_alike") - (own > 0).cast("int")
+
+    def of_others(place: Column) -> Column:
+        return F.get("_alike", (place + ((own > 0) & (place >= own - 1)).cast("int")).cast("int"))
+
+    low, high = (of_others(F.floor(place / 2)) for place in (count - 1, count))
+    median = ((low + high) * F.lit(_HALF)).cast(_EXACT)
+    return weeks.join(every, on=alike, how="left").withColumn("peer_change", median.try_cast(_RATIO))
 
 
 def with_last_year(weeks: DataFrame, last_years: DataFrame) -> DataFrame:
@@ -248,7 +256,7 @@ def _median(values: Column) -> Column:
     ordered = F.sort_array(F.array_compact(values))
     size = F.size(ordered)
     low, high = (F.get(ordered, F.floor(place / 2).cast("int")) for place in (size - 1, size))
-    return ((low + high) * F.lit(Decimal("0.5"))).cast(_EXACT)
+    return ((low + high) * F.lit(_HALF)).cast(_EXACT)
 
 
 def _monday(day: str) -> Column:
