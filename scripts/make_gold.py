@@ -30,6 +30,7 @@ LINES_PER_RECEIPT = (1 + MOST_LINES) / 2
 RETURN_EVERY = 33
 NAMED_IN_100 = 60  # receipts with a card
 CENT = Decimal("0.01")
+EVEN = 1 << 20
 TENDERS = ("CASH", "DEBIT", "CREDIT")
 
 
@@ -181,7 +182,8 @@ class Made:
 
     def _line(self, receipt: Column, line: Column) -> Column:
         """A line by the numbers of its receipt and itself; amounts in cents."""
-        product = self.draw("product", self.sizes.products, receipt, line)
+        part = self.draw("product", EVEN, receipt, line) / EVEN
+        product = F.floor(part * part * part * self.sizes.products).cast("bigint")  # the first in a hundred make a fifth of all
         quantity = F.when(self.draw("several", 10, receipt, line) == 0, 2 + self.draw("quantity", 3, receipt, line)).otherwise(1)
         asked = quantity * (99 + self.draw("price", 2000, product))
         discount = F.when(self.draw("discount", 10, receipt, line) == 0, F.floor(asked / 20)).otherwise(0)
