@@ -28,6 +28,7 @@ SMALL_FILE = 64 * 1024 * 1024
 FULL_FILE = 256 * 1024 * 1024
 SEVERAL = 4  # small files in a partition that are worth a commit
 LITTLE = 50_000  # rows
+LARGE = 16 * 1024 * 1024  # bytes of a table
 FOR_LITTLE = {
     IS_LITTLE: "true",
     "spark.sql.codegen.wholeStage": "false",
@@ -181,6 +182,10 @@ class Store:
     def read_before(self, table: Table, since: Since) -> DataFrame:
         """The table as it was then; it can be read as long as its changes since then can."""
         return self.read_version(table, since.version(table))
+
+    def left_by(self, table: Table, since: Since) -> DataFrame:
+        """The table as the last run has left it; one that was killed may have written more."""
+        return self.read_before(table, since) if self.has_news(table, since) else self.read(table)
 
     def read_version(self, table: Table, version: int) -> DataFrame:
         """The table as it was in a version, as long as time travel reaches it."""
@@ -350,6 +355,9 @@ class Store:
                 else:
                     self.spark.conf.set(name, old)
 
+    def _is_large(self, table: Table) -> bool:
+        return int(self._snapshot(table).sizeInBytes()) >= LARGE
+
     def _snapshot(self, table: Table) -> Any:  # noqa: ANN401 - a JVM object
         jvm = self.spark.sparkContext._jvm
         assert jvm is not None
@@ -412,13 +420,13 @@ class Store:
         """
         return rows.localCheckpoint(eager=True, storageLevel=self._level)
 
-    def expect(self, rows: int | None) -> None:
-        """Tell how much a step is about to work on; None: as much as there is.
+    def expect(self, rows: int | None, *searched: Table) -> None:
+        """Tell how much a step is about to work on; None: as much as there is. ``searched``: in which tables it looks for rows.
 
         Generating and compiling code for a query costs more than it saves on few rows, and so does planning it anew between its
-        stages: there Spark interprets one plan.
+        stages: there Spark interprets one plan. Few rows that are to be found in a large table are much to read.
         """
-        self._is_little = rows is not None and rows < LITTLE
+        self._is_little = rows is not None and rows < LITTLE and not any(self._is_large(table) for table in searched)
         for name, value in (FOR_LITTLE if self._is_little else self._usual).items():
             self.spark.conf.set(name, value)
 

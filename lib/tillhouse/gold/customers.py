@@ -9,8 +9,8 @@ from itertools import pairwise
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from tillhouse.frames import without_repeats
-from tillhouse.gold.dimensions import of_receipts, to_dim_customer
+from tillhouse.frames import union, without_repeats
+from tillhouse.gold.dimensions import day_before_year, of_receipts, to_dim_customer
 from tillhouse.gold.history import CUSTOMER, member_key, to_outdated, with_validity, with_version_key
 from tillhouse.keys import BEGINNING
 from tillhouse.store import Since, Store
@@ -18,6 +18,34 @@ from tillhouse.tables import gold, silver
 
 AGE_BANDS = (18, 25, 35, 45, 55, 65)  # the first age of each band but the youngest; an age is that reached in a calendar year
 ATTRIBUTES = ("customer_type", "company_id", "age_band", "postal_area", "country", "language")
+_BY_CUSTOMER = "is_basket AND customer_id IS NOT NULL"
+
+
+@dataclass(frozen=True)
+class Receipts:
+    """gold.fct_receipt: those that are about to be published, what the last run has left of them, and the others, which stay.
+
+    ``before`` is None where all are made anew.
+    """
+
+    now: DataFrame
+    before: DataFrame | None
+    others: DataFrame
+
+
+@dataclass(frozen=True)
+class Members:
+    """Rows of dim_customer: those of the customers ``concerned`` (customer_id), or all where it is None."""
+
+    rows: DataFrame
+    concerned: DataFrame | None
+
+    def write(self, store: Store) -> None:
+        """Write what differs."""
+        if self.concerned is None:
+            store.overwrite(gold.DIM_CUSTOMER, self.rows)
+        else:
+            store.replace_where(gold.DIM_CUSTOMER, self.rows, self.concerned, "true")
 
 
 @dataclass(frozen=True)
@@ -43,12 +71,6 @@ class Customers:
         versions = to_versions(store.read(silver.CUSTOMER_VERSION), years, as_of)
         return cls(store, store.keep(versions), years, before)
 
-    def has_news(self, since: Since | None) -> bool:
-        """Whether dim_customer may differ from what it was, beside what receipts tell."""
-        if since is None or since.has_changed("as_of"):
-            return True
-        return any(self.store.has_news(table, since) for table in (silver.PARTY_CUSTOMER, silver.CUSTOMER_VERSION))
-
     def touched(self, since: Since) -> list[DataFrame]:
         """Receipts (``RECEIPT_DAY``) whose stored version of the customer is no longer the one that holds on their day.
 
@@ -64,18 +86,62 @@ class Customers:
             receipts = receipts.join(F.broadcast(changed), on="customer_id", how="left_semi")
         return [to_outdated(receipts, only_later(self.versions), CUSTOMER)]
 
-    def members(self, receipts: DataFrame | None) -> DataFrame:
+    def has_news(self, since: Since) -> bool:
+        """Whether dim_customer may differ from what it was, beside what receipts tell, or is not as the last run has left it."""
+        tables = (silver.PARTY_CUSTOMER, silver.CUSTOMER_VERSION, gold.DIM_CUSTOMER)
+        return since.has_changed("as_of") or any(self.store.has_news(table, since) for table in tables)
+
+    def members(self, receipts: Receipts, as_of: date | None, since: Since | None) -> Members:
         """Rows of dim_customer: every customer that there is, with or without a receipt.
 
-        ``receipts``: all of gold.fct_receipt; None where they are those that dim_customer reflects.
+        Made anew are those that may differ from what the last run has left; where one that was killed has written more, all.
         """
-        valid = self.store.read(silver.PARTY_CUSTOMER).where("valid_to_run IS NULL")
-        if receipts is None:
-            stored = self.store.read(gold.DIM_CUSTOMER).where("is_current")
-            bought = stored.select("customer_id", "home_branch_id", "first_purchase_date", "first_purchase_receipt_key")
-        else:
-            bought = of_receipts(receipts)
-        return to_dim_customer(valid.select("customer_id").distinct(), bought, self.versions)
+        valid = self.store.read(silver.PARTY_CUSTOMER).where("valid_to_run IS NULL").select("customer_id").distinct()
+        every = receipts.now.unionByName(receipts.others)
+        is_left = self.store.is_as_left(gold.DIM_CUSTOMER, since) and self.years == self.years_before
+        if since is None or receipts.before is None or not is_left:
+            return Members(self.store.keep(to_dim_customer(valid, of_receipts(every), self.versions)), None)
+        last, concerned = self._concerned(receipts, as_of, since)
+
+        def of_them(rows: DataFrame) -> DataFrame:
+            return rows.join(F.broadcast(concerned), on="customer_id", how="left_semi")
+
+        versions = None if self.versions is None else of_them(self.versions)
+        rows = to_dim_customer(of_them(valid), of_receipts(of_them(every), last), versions)
+        return Members(self.store.keep(rows), concerned)
+
+    def _concerned(self, receipts: Receipts, as_of: date | None, since: Since) -> tuple[date | None, DataFrame]:
+        """The last day on which any customer has bought, and the customers whose rows may be others than they were.
+
+        That are those of receipts that have changed, those who are others or of whom something else is told, and those with
+        purchases that have left, or entered, the 12 months that count for home branches.
+        """
+        assert receipts.before is not None
+        store = self.store
+        stored = store.left_by(gold.FCT_RECEIPT, since)
+        sides = {"before": stored, "now": receipts.now, "others": receipts.others}
+        days = [
+            rows.where(_BY_CUSTOMER).agg(F.lit(side).alias("side"), F.max("business_date").alias("last"))
+            for side, rows in sides.items()
+        ]
+        found = {row["side"]: row["last"] for row in union(days).collect()}
+        before, last = found["before"], max(filter(None, (found["now"], found["others"])), default=None)
+        concerned = [rows.where("customer_id IS NOT NULL").select("customer_id") for rows in (receipts.before, receipts.now)]
+        if before is not None and last is not None and before != last:
+            bounds = [day_before_year(F.lit(day)) for day in sorted((before, last))]
+            moved = (F.col("business_date") > bounds[0]) & (F.col("business_date") <= bounds[1])
+            concerned.append(receipts.others.where(_BY_CUSTOMER).where(moved).select("customer_id"))
+        if store.has_news(silver.PARTY_CUSTOMER, since):
+            content = ["party_key", "customer_id", "valid_to_run"]
+            concerned.append(store.touched(silver.PARTY_CUSTOMER, since, ["customer_id"], content))
+        if self.versions is not None:
+            if store.has_news(silver.CUSTOMER_VERSION, since):
+                concerned.append(store.touched(silver.CUSTOMER_VERSION, since, ["customer_id"]))
+            if since.has_changed("as_of"):
+                first = min(day for day in (since.as_of, as_of) if day is not None)
+                history = store.read(silver.CUSTOMER_VERSION).where(F.col("valid_from") >= F.lit(first))
+                concerned.append(history.select("customer_id"))
+        return last, store.keep(union(concerned).distinct())
 
 
 def _years(rows: DataFrame, day: str) -> tuple[int, int] | None:

@@ -44,12 +44,15 @@ def to_dim_product(versions: DataFrame, sold: DataFrame, groups: DataFrame | Non
     return DIM_PRODUCT.conform(known.unionByName(others.withColumns({**keyed, **_always()}), allowMissingColumns=True))
 
 
-def of_receipts(receipts: DataFrame) -> DataFrame:
-    """What receipts tell of each customer that they name: home branch and first purchase. ``receipts``: gold.fct_receipt."""
+def of_receipts(receipts: DataFrame, last: date | None = None) -> DataFrame:
+    """What receipts tell of each customer that they name: home branch and first purchase. ``receipts``: gold.fct_receipt.
+
+    ``last``: the last day on which any customer has bought, where these are the receipts of some customers only.
+    """
     identified = receipts.where("customer_id IS NOT NULL")
     order = F.struct("business_date", "started_at", "receipt_key")
     first = identified.groupBy("customer_id").agg(F.min(F.when(F.col("is_basket"), order)).alias("_first"))
-    return first.join(home_branches(identified), on="customer_id", how="left").select(
+    return first.join(home_branches(identified, last), on="customer_id", how="left").select(
         "customer_id",
         "home_branch_id",
         F.col("_first.business_date").alias("first_purchase_date"),
@@ -76,17 +79,28 @@ def to_dim_customer(customers: DataFrame, bought: DataFrame, versions: DataFrame
     return DIM_CUSTOMER.conform(members.withColumns(known))
 
 
-def home_branches(receipts: DataFrame) -> DataFrame:
-    """The branch with the most purchases of the 12 months before the lake's last trading day; tie: the most recent."""
+def home_branches(receipts: DataFrame, last: date | None = None) -> DataFrame:
+    """The branch with the most purchases of the 12 months before the lake's last trading day; tie: the most recent.
+
+    That day is the last on which any customer has bought: of ``receipts``, if it is not told.
+    """
     baskets = receipts.where("is_basket")
-    last = baskets.agg(F.add_months(F.max("business_date"), -12).alias("_since"))
-    recent = baskets.join(F.broadcast(last), on=F.col("business_date") > F.col("_since"), how="inner")
+    if last is None:
+        found = baskets.agg(F.max("business_date").alias("_last"))
+        recent = baskets.join(F.broadcast(found), on=F.col("business_date") > day_before_year(F.col("_last")), how="inner")
+    else:
+        recent = baskets.where(F.col("business_date") > day_before_year(F.lit(last)))
     counted = recent.groupBy("customer_id", "branch_id").agg(
         F.count("*").alias("_baskets"), F.max(F.struct("business_date", "started_at", "receipt_key")).alias("_latest")
     )
     best = Window.partitionBy("customer_id").orderBy(F.col("_baskets").desc(), F.col("_latest").desc(), "branch_id")
     ranked = counted.withColumn("_rank", F.row_number().over(best)).where("_rank = 1")
     return ranked.select("customer_id", F.col("branch_id").alias("home_branch_id"))
+
+
+def day_before_year(last: Column) -> Column:
+    """The day before the 12 months that end on a day; their purchases count for home branches."""
+    return F.add_months(last, -12)
 
 
 def to_dim_date(spark: SparkSession, first: date, last: date) -> DataFrame:

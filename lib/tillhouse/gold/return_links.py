@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -21,6 +21,7 @@ _OF_RETURN = (
     "reason",
 )  # fmt: skip
 _LINK = ("original_receipt_key", "original_lines", "link_method", "evidence")
+_OF_PURCHASE = ("receipt_key", "branch_id", "business_date", "started_at", *returns.OWNERS.values())
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,10 @@ def link(store: Store, facts: Facts, rules: ReturnRules, since: Since | None) ->
     new = store.keep(new.select(*_OF_RETURN))
     if facts.touched is None or since is None:
         return _link_all(store, facts, new, rules)
-    before = _before(store, gold.FCT_RETURN, since)
+    before = store.left_by(gold.FCT_RETURN, since)
     if new.isEmpty() and store.read(gold.FCT_RETURN).union(before).isEmpty():
         return Linked(_no_returns(store), new.select(*LINE), (), facts.receipts)
     return _Night(store, facts, rules, since, new, before, _cards(store, since)).link()
-
-
-def _before(store: Store, table: Table, since: Since) -> DataFrame:
-    """The table as the last run has left it; one that was killed may have written more."""
-    return store.read_before(table, since) if store.has_news(table, since) else store.read(table)
 
 
 def _no_returns(store: Store) -> DataFrame:
@@ -127,7 +123,7 @@ def _cards(store: Store, since: Since | None) -> DataFrame | None:
     if store.version(silver.RECEIPT_PAYMENT)[1] <= 0:
         return None
     payments = store.read(silver.RECEIPT_PAYMENT)
-    found = payments if since is None else payments.unionByName(_before(store, silver.RECEIPT_PAYMENT, since))
+    found = payments if since is None else payments.unionByName(store.left_by(silver.RECEIPT_PAYMENT, since))
     return None if found.where("payment_token IS NOT NULL").isEmpty() else payments
 
 
@@ -143,6 +139,17 @@ def _purchases(returned: DataFrame, receipts: DataFrame, rules: ReturnRules, own
     wanted = of_return.select(owner, "product_id", F.col("business_date").alias("_returned_on")).distinct()
     in_window = F.datediff("_returned_on", "business_date").between(0, rules.window_days)
     return known.join(wanted, on=owner, how="inner").where(in_window)
+
+
+def _within_window(returned_on: Sequence[date], rules: ReturnRules) -> str:
+    """SQL predicate: trading days on which what came back on these days may have been bought."""
+    spans: list[tuple[date, date]] = []
+    for day in sorted(returned_on):
+        first = day - timedelta(days=rules.window_days)
+        if spans and first <= spans[-1][1]:
+            first = spans.pop()[0]
+        spans.append((first, day))
+    return " OR ".join(f"business_date BETWEEN DATE'{first}' AND DATE'{last}'" for first, last in spans) or "false"
 
 
 def _goods_of(sale_lines: DataFrame, keys: DataFrame) -> DataFrame:
@@ -179,7 +186,7 @@ class _Night:
         stored = store.read(gold.FCT_RETURN)
         others = stored.join(touched, on="receipt_key", how="left_anti").select(*_OF_RETURN, *_LINK)
         gone = store.keep(self.before.join(touched, on="receipt_key", how="left_semi").select(*_OF_RETURN, *_LINK))
-        every = returns.with_owners(self.facts.receipts.unionByName(self.facts.others), self.cards)
+        every = returns.with_owners(self.facts.receipts.unionByName(self.facts.others), self.cards).select(*_OF_PURCHASE)
         told = returns.to_told(store.read(silver.RECEIPT_REFERENCE))
 
         referring = store.keep(self._referring(others, told))
@@ -268,8 +275,8 @@ class _Night:
         of_receipt = ["receipt_key", owner, "business_date"]
         keys = union([self.touched, again.select("receipt_key"), sold]).distinct()
         now = store.keep(every.join(F.broadcast(keys), on="receipt_key", how="left_semi").select(*of_receipt))
-        then = _before(store, gold.FCT_RECEIPT, self.since).join(self.touched, on="receipt_key", how="left_semi")
-        paid = None if self.cards is None else _before(store, silver.RECEIPT_PAYMENT, self.since)
+        then = store.left_by(gold.FCT_RECEIPT, self.since).join(self.touched, on="receipt_key", how="left_semi")
+        paid = None if self.cards is None else store.left_by(silver.RECEIPT_PAYMENT, self.since)
         old = store.keep(returns.with_owners(then, paid).select(*of_receipt))
         seeds = store.keep(now.union(old).where(f"{owner} IS NOT NULL").select(owner, "business_date").distinct())
         owners = F.broadcast(seeds.select(owner).distinct())
@@ -310,11 +317,13 @@ class _Night:
         kept = others.join(F.broadcast(again.select(*LINE)), on=list(LINE), how="left_anti")
         then = self.before.join(F.broadcast(again.select(*LINE)), on=list(LINE), how="left_semi")
         had = store.keep(union([_named(frame) for frame in (again, gone, then)]).distinct())
-        own = store.keep(every.join(F.broadcast(returned.select("receipt_key").distinct()), on="receipt_key", how="left_semi"))
+        returned_on = [row[0] for row in returned.select("business_date").distinct().collect()]
+        recent = every.where(_within_window(returned_on, rules))
+        own = store.keep(recent.join(F.broadcast(returned.select("receipt_key").distinct()), on="receipt_key", how="left_semi"))
         owned, found = list[DataFrame](), list[DataFrame]()
         for owner in _owners(self.cards):
             owners = F.broadcast(own.where(f"{owner} IS NOT NULL").select(owner).distinct())
-            owned.append(store.keep(every.join(owners, on=owner, how="left_semi").select(every.columns)))
+            owned.append(store.keep(recent.join(owners, on=owner, how="left_semi").select(*_OF_PURCHASE)))
             found.append(_purchases(returned, owned[-1], rules, owner).select("receipt_key", "product_id", "business_date"))
         bought = store.keep(union(found).distinct())
         named = F.broadcast(had.union(_named(referred)).distinct())

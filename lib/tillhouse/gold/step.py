@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from tillhouse.frames import union
 from tillhouse.gold import dimensions, facts, history, masters, receipt_facts, record_facts, return_links, small
 from tillhouse.gold.bundles import COMPONENT
-from tillhouse.gold.customers import Customers
+from tillhouse.gold.customers import Customers, Members, Receipts
 from tillhouse.gold.history import RECEIPT_DAY
 from tillhouse.gold.return_links import Linked
 from tillhouse.products.returns import ReturnRules
@@ -52,6 +52,10 @@ class _Work:
         if table is silver.RECEIPT_PAYMENT and self.payers:
             where = f"{where} OR source IN ({quoted(self.payers)})"
         return rows.where(where).join(F.broadcast(self.touched), on="receipt_key", how="left_semi")
+
+    def left(self, store: Store, table: Table, since: Since) -> DataFrame:
+        """The rows of a table by receipt that are worked on, as the last run has left them."""
+        return self.within(store.left_by(table, since).where(on_days(self.dates, table)))
 
     def within(self, rows: DataFrame) -> DataFrame:
         """Those of some rows by receipt that are worked on."""
@@ -116,10 +120,11 @@ def _run_receipts(
         changed[gold.DIM_PRODUCT] = products
     party_customers = store.read(silver.PARTY_CUSTOMER)
     if work.is_empty:
-        if customers.has_news(since):
-            store.expect(store.read(silver.PARTY_CUSTOMER).count())
-            changed[gold.DIM_CUSTOMER] = customers.members(None)
-        _publish(store, work, changed)
+        assert since is not None
+        stored = store.read(gold.FCT_RECEIPT)
+        nothing = stored.where("false")
+        members = customers.members(Receipts(nothing, nothing, stored), as_of, since) if customers.has_news(since) else None
+        _publish(store, work, changed, members)
         return {"receipts": 0}
     sale_lines = facts.to_sale_lines(lines, receipts, products, rules, shares=master.shares(), categories=master.categories)
     sale_lines = store.keep(sale_lines)
@@ -134,23 +139,33 @@ def _run_receipts(
     of_returns = return_links.Facts(work.touched, lines, sale_lines, fct_receipts, others)
     linked = return_links.link(store, of_returns, returns, since)
 
+    left = None if since is None else work.left(store, gold.FCT_RECEIPT, since)
+    members = customers.members(Receipts(fct_receipts, left, others), as_of, since)
+
     published = {
         **changed,
         **small.of_receipts(store, fct_receipts, before, others),
-        gold.DIM_CUSTOMER: store.keep(customers.members(fct_receipts.unionByName(others))),
+        gold.DIM_CUSTOMER: members.rows,
         gold.FCT_SALE_LINE: sale_lines,
         **receipt_facts.of_receipts(store, receipts, lines, lambda table: work.of(store, table)),
         gold.FCT_RECEIPT: linked.receipts,
         gold.FCT_RETURN: work.within(linked.returns),
     }
     count, revenue = _check(lines, receipts.where(facts.VALID), published, branches, payments=payments)
-    _publish(store, work, {**published, **linked.published()}, linked)
+    _publish(store, work, {**published, **linked.published()}, members, linked)
     return {"receipts": count, "revenue_cents": int((revenue or Decimal(0)) * 100)}
 
 
-def _publish(store: Store, work: _Work, published: Mapping[Table, DataFrame], linked: Linked | None = None) -> None:
+def _publish(
+    store: Store, work: _Work, published: Mapping[Table, DataFrame], members: Members | None, linked: Linked | None = None
+) -> None:
+    """Write what differs. ``members``: of dim_customer, ``linked``: of returns, where anything of them may differ."""
     replaced = {} if linked is None or work.touched is None else linked.replaced(work.touched, work.dates)
+    if members is not None:
+        members.write(store)
     for table, rows in published.items():
+        if table == gold.DIM_CUSTOMER:
+            continue
         if work.touched is None or "receipt_key" not in table.column_names:
             store.overwrite(table, rows)
         else:
@@ -200,7 +215,7 @@ def _work(
     if not changed:
         return _Work(store.keep(receipts.select("receipt_key").where("false")))
     days = store.keep(union(changed).distinct())
-    store.expect(days.count() * LINES_PER_RECEIPT)
+    store.expect(days.count() * LINES_PER_RECEIPT, gold.FCT_RECEIPT)
     dates = [row[0] for row in days.select("business_date").distinct().collect()]
     return _Work(store.keep(days.select("receipt_key").distinct()), dates)
 

@@ -60,6 +60,7 @@ def run(store: Store, conf: Conf | None, *, has_contacts: bool, run_id: str, sin
 
     What was compared is written last: a run after a kill finds the same changes.
     """
+    store.expect(None if since is None else 0, silver.PARTY)
     cards = staff.find(store, conf.rules.staff_card_receipts if conf else None, since)
     decided = decisions.read(store.read(silver.IDENTITY_DECISION))
     named = _named_anew(store, since)

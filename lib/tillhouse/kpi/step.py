@@ -36,7 +36,9 @@ def run(store: Store, rules: KpiRules, delivered: AbstractSet[str], since: Since
     dates = None if since is None else branch_day.touched_dates(store, since)
     if dates is None:
         store.expect(store.read(gold.FCT_RECEIPT).count())
-    elif not dates:
+    elif dates:
+        store.expect(0, gold.FCT_RECEIPT)
+    else:
         if since is None or not _is_compared_otherwise(store, delivered, since):
             return {}
         store.overwrite(KPI_BRANCH_WEEK, _compared(store, _stored_weeks(store), rules, delivered))

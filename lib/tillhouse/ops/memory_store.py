@@ -34,7 +34,7 @@ class MemoryStore(Store):
     def keep(self, rows: DataFrame) -> DataFrame:
         return self._frame(rows.toArrow(), rows)
 
-    def expect(self, rows: int | None) -> None:
+    def expect(self, rows: int | None, *searched: Table) -> None:
         """Sail needs no setting for little data."""
 
     def append(self, table: Table, rows: DataFrame) -> None:
