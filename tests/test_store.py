@@ -70,6 +70,24 @@ def test_a_key_that_repeats_is_refused_and_nothing_is_written(store: Store) -> N
     assert stored(store) == {"a": (JANUARY, "1.00")}
 
 
+def test_few_rows_are_little_work_unless_they_are_looked_for_in_a_large_table(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiles() -> bool:
+        return store.spark.conf.get("spark.sql.codegen.wholeStage", "true") == "true"
+
+    usual = compiles()
+    store.append(SALES, sales(store, [("a", JANUARY, "1.00")]))
+    store.expect(0, SALES)
+    assert not compiles()
+    monkeypatch.setattr("tillhouse.store.LARGE", 1)
+    store.expect(0, SALES)
+    assert compiles() == usual
+    store.expect(0)
+    assert not compiles()
+    store.expect(None)
+
+
 def test_a_value_that_may_not_be_missing_is_refused_and_nothing_is_written(store: Store) -> None:
     nameless = sales(store, [("a", JANUARY, "1.00")]).withColumn("id", F.lit(None).cast("string"))
     with pytest.raises(Exception, match="DELTA_NOT_NULL_CONSTRAINT_VIOLATED"):

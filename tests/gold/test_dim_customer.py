@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
-from tillhouse.gold.customers import Customers, only_later, to_versions, with_customer_key
+from tillhouse.gold.customers import Customers, Receipts, only_later, to_versions, with_customer_key
 from tillhouse.gold.dimensions import of_receipts, to_dim_customer
 from tillhouse.gold.history import CUSTOMER, to_outdated
 from tillhouse.keys import BEGINNING
@@ -266,3 +267,64 @@ def test_a_day_of_first_purchases_is_touched_by_another_first_purchase_and_not_b
     known = since(store)
     write(two, JULY)
     assert touched_dates(store, known) == [MARCH, JULY]
+
+
+def test_a_night_looks_at_those_whose_purchases_leave_the_year_before_the_last_day_and_at_no_others(
+    spark: SparkSession, store: Store
+) -> None:
+    sales = {
+        "c1": [("F2", "2024-01-10"), ("F2", "2024-01-11"), ("F1", "2024-06-01")],
+        "c2": [("F1", "2024-06-01"), ("F1", "2024-12-20")],
+        "c3": [("F1", "2024-03-01")],
+    }
+    told = [
+        {
+            "receipt_key": f"{customer} {branch} {day}", "branch_id": branch, "customer_id": customer, "is_basket": True,
+            "business_date": date.fromisoformat(day), "_month": day[:7],
+        }
+        for customer, bought in sales.items()
+        for branch, day in bought
+    ]  # fmt: skip
+    stored = filled(spark, gold.FCT_RECEIPT, told)
+    one = {**told[3], "receipt_key": "c2 late", "business_date": date(2025, 2, 1), "_month": "2025-02"}
+    late, nothing = filled(spark, gold.FCT_RECEIPT, [one]), stored.where("false")
+    parties = [{"party_key": f"p {customer}", "customer_id": customer} for customer in sales]
+    store.overwrite(silver.PARTY_CUSTOMER, filled(spark, silver.PARTY_CUSTOMER, parties))
+    store.overwrite(gold.FCT_RECEIPT, stored)
+
+    def homes() -> dict[str, str]:
+        return {row["customer_id"]: row["home_branch_id"] for row in store.read(gold.DIM_CUSTOMER).collect()}
+
+    def night(receipts: Receipts) -> set[str]:
+        known = since(store)
+        members = Customers(store, None).members(receipts, None, known)
+        members.write(store)
+        store.overwrite(gold.FCT_RECEIPT, receipts.now.unionByName(receipts.others))
+        assert members.concerned is not None
+        return {row["customer_id"] for row in members.concerned.collect()}
+
+    first = Customers(store, None).members(Receipts(stored, None, nothing), None, None)
+    first.write(store)
+    assert homes() == {"c1": "F2", "c2": "F1", "c3": "F1"}
+    assert night(Receipts(late, nothing, stored)) == {"c1", "c2"}
+    assert homes() == {"c1": "F1", "c2": "F1", "c3": "F1"}
+    assert night(Receipts(nothing, late, stored)) == {"c1", "c2"}
+    assert homes() == {"c1": "F2", "c2": "F1", "c3": "F1"}
+
+
+def test_customers_of_a_run_that_was_killed_are_all_made_anew(spark: SparkSession, store: Store) -> None:
+    stored = receipts(spark, "c1").withColumn("customer_key", F.lit(None).cast("string"))
+    store.overwrite(gold.FCT_RECEIPT, stored)
+    known = since(store)
+    nothing = stored.where("false")
+    customers = Customers(store, None)
+    assert not customers.has_news(known)
+    assert customers.members(Receipts(nothing, nothing, stored), None, known).concerned is not None
+    store.append(
+        gold.DIM_CUSTOMER, filled(spark, gold.DIM_CUSTOMER, [{"customer_key": "k", "customer_id": "c0", "valid_from": EVER}])
+    )
+    assert customers.has_news(known)
+    members = customers.members(Receipts(nothing, nothing, stored), None, known)
+    assert members.concerned is None
+    members.write(store)
+    assert store.read(gold.DIM_CUSTOMER).isEmpty()  # silver knows of no customer
