@@ -115,7 +115,8 @@ def deliver(store: Store, parties: DataFrame) -> None:
 def changed(parties: DataFrame) -> DataFrame:
     """One contact in a hundred has moved."""
     is_moved = F.pmod(F.xxhash64("party_key"), F.lit(100)) == 0
-    return parties.withColumn("street", F.when(is_moved, F.lit("Neuer Weg 7")).otherwise(F.col("street")))
+    house = F.concat(F.lit("Neuer Weg "), (F.pmod(F.xxhash64("party_key", F.lit("house")), F.lit(200)) + 1).cast("string"))
+    return parties.withColumn("street", F.when(is_moved, house).otherwise(F.col("street")))
 
 
 def cost_of_links(links: int = 1_000_000) -> None:

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 IS_LITTLE = "tillhouse.little"  # of a session: whether it works on so little that tasks cost more than rows
 _TASKS_FOR_LITTLE = 2
+_FEW = 500_000  # keys that each task can hold
 
 
 def union(frames: Sequence[DataFrame], *, fill: bool = False) -> DataFrame:
@@ -28,6 +29,11 @@ def _halves(frames: Sequence[DataFrame], fill: bool) -> DataFrame:
         return frames[0]
     middle = len(frames) // 2
     return _halves(frames[:middle], fill).unionByName(_halves(frames[middle:], fill), allowMissingColumns=fill)
+
+
+def small(keys: DataFrame) -> DataFrame:
+    """Keys to join by: a few are handed to every task, so that the many rows stay where they are. They are counted: keep them."""
+    return F.broadcast(keys) if keys.count() <= _FEW else keys
 
 
 def column_of(spark: SparkSession, values: Iterable[str], name: str) -> DataFrame:

@@ -17,14 +17,16 @@ def key_sql(rule: BlockingRule, name: str, is_split: bool) -> str:
 
     In a block that is split, a missing column of ``split_by`` counts as a value of its own.
     """
-    columns = list(rule.same)
-    if rule.in_any_order:
-        values = f"concat_ws('{SEPARATOR}', least({', '.join(columns)}), greatest({', '.join(columns)}))"
-    else:
-        values = f"concat_ws('{SEPARATOR}', {', '.join(columns)})"
-    split = "".join(f", coalesce({column}, '')" for column in rule.split_by) if is_split else ""
-    missing = " OR ".join(f"{column} IS NULL" for column in columns)
-    return f"CASE WHEN {missing} THEN NULL ELSE concat_ws('{SEPARATOR}', '{name}', {values}{split}) END"
+    missing = " OR ".join(f"{column} IS NULL" for column in rule.same)
+    return f"CASE WHEN {missing} THEN NULL ELSE concat_ws('{SEPARATOR}', {_parts_sql(rule, name, is_split)}) END"
+
+
+def _parts_sql(rule: BlockingRule, name: str, is_split: bool) -> str:
+    """What the records of a block have in common, as arguments of a SQL function."""
+    columns = ", ".join(rule.same)
+    values = f"least({columns}), greatest({columns})" if rule.in_any_order else columns
+    split = [f"coalesce({column}, '')" for column in rule.split_by] if is_split else []
+    return ", ".join([f"'{name}'", values, *split])
 
 
 def memberships(records: DataFrame, rules: Mapping[str, BlockingRule]) -> DataFrame:
@@ -35,7 +37,9 @@ def memberships(records: DataFrame, rules: Mapping[str, BlockingRule]) -> DataFr
 
 def _blocks_sql(name: str, rule: BlockingRule) -> str:
     """The blocks of a record by one rule, as an array: one for each value of a list; none where a column is missing."""
-    keys = ", ".join(f"'{of}', xxhash64({key_sql(rule, name, is_split)})" for of, is_split in (("whole", False), ("split", True)))
+    keys = ", ".join(
+        f"'{of}', xxhash64({_parts_sql(rule, name, is_split)})" for of, is_split in (("whole", False), ("split", True))
+    )
     block = f"named_struct('rule', '{name}', {keys})"
     column = rule.list_column
     blocks = f"array({block})" if column is None else f"transform({column}, {column} -> {block})"

@@ -9,7 +9,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tillhouse.frames import column_of
+from tillhouse.frames import column_of, small
 from tillhouse.identity import vault
 from tillhouse.identity.conf import Conf
 from tillhouse.identity.decide import AUTO, REVIEW
@@ -23,14 +23,16 @@ from tillhouse.tables import silver
 class Contacts:
     """Contacts that were looked at.
 
-    ``groups`` (party_key, group): who is together now; ``gone`` (party_key): those that no source knows any more; ``records`` and
-    ``links``: all that there are now, to be kept; ``matching``: what was compared, None without conf/identity.yml.
+    ``groups`` (party_key, group): who is together now; ``gone`` (party_key): those that no source knows any more; ``records``:
+    those that are new or ``changed`` (record_id; None: all there are), to be kept; ``links``: all that there are now;
+    ``matching``: what was compared, None without conf/identity.yml.
     """
 
     groups: DataFrame
     gone: DataFrame
     records: DataFrame
     links: DataFrame
+    changed: DataFrame | None = None
     matching: Matching | None = None
 
     @property
@@ -46,26 +48,26 @@ def look(
     ``named``: parties of decisions that are new, or were taken back.
     """
     now, before = vault.contacts(store), vault.records(store)
-    present = now.select(F.col("party_key").alias("record_id"))
     links = store.read(silver.PARTY_LINK)
     if is_full:
+        present = now.select(F.col("party_key").alias("record_id"))
         gone = store.keep(before.select("record_id").join(present, on="record_id", how="left_anti"))
-        records = store.keep(_in_form(now, conf))
-        matching = None
+        news = records = store.keep(_in_form(now, conf))
+        matching, changed = None, None
         if conf is not None:
             matching = match(records, conf.rules, conf.model, store.keep, _numbers(store, conf, staff.tokens))
     else:
         changed = store.keep(vault.changed(now, before))
         if changed.isEmpty() and not named and not staff.turned:
             return None
-        gone = store.keep(changed.join(present, on="record_id", how="left_anti"))
-        changed_now = only(now, changed.toDF("party_key"))
-        records = store.keep(only(before, changed, "left_anti").unionByName(_in_form(changed_now, conf)))
+        news = store.keep(_in_form(vault.contacts(store, small(changed).toDF("party_key")), conf))
+        gone = store.keep(only(changed, store.keep(news.select("record_id")), "left_anti"))
+        records = only(before, changed, "left_anti").unionByName(news)
         matching = None
         if conf is not None:
             matching = match_changed(
                 records,
-                changed.union(column_of(store.spark, named, "record_id")).distinct(),
+                store.keep(changed.union(column_of(store.spark, named, "record_id")).distinct()),
                 Before(before, _numbers(store, conf, staff.tokens_before)),
                 rules=conf.rules,
                 model=conf.model,
@@ -73,9 +75,8 @@ def look(
                 staff_cards=_numbers(store, conf, staff.tokens),
             )
     if matching is None or conf is None:
-        alone = records if is_full else records.join(changed, on="record_id", how="left_semi")
-        groups = alone.select(F.col("record_id").alias("party_key"), F.col("record_id").alias("group"))
-        return Contacts(groups, gone.toDF("party_key"), records, links.where("false"))
+        groups = news.select(F.col("record_id").alias("party_key"), F.col("record_id").alias("group"))
+        return Contacts(groups, gone.toDF("party_key"), news, links.where("false"), changed)
     links_now = store.keep(_links_now(links, matching))
     looked_at = None
     if matching.touched is not None:
@@ -94,7 +95,7 @@ def look(
         of_record, on="party_key", how="left" if is_full else "inner"
     )
     groups = store.keep(groups.select("party_key", F.coalesce("group", "party_key").alias("group")))
-    return Contacts(groups, gone.toDF("party_key"), records, links_now, matching)
+    return Contacts(groups, gone.toDF("party_key"), news, links_now, changed, matching)
 
 
 def _in_form(some: DataFrame, conf: Conf | None) -> DataFrame:
@@ -138,8 +139,25 @@ def _links_now(links: DataFrame, matching: Matching) -> DataFrame:
         return silver.PARTY_LINK.conform(new)
     kept = links
     for side in ("left_key", "right_key"):
-        kept = kept.join(matching.touched.toDF(side), on=side, how="left_anti")
+        kept = only(kept, matching.touched.toDF(side), "left_anti")
     return silver.PARTY_LINK.conform(kept).unionByName(silver.PARTY_LINK.conform(new))
+
+
+def write_links(store: Store, looked: Contacts) -> None:
+    """Write the links that there are now; those of records that were not touched stay."""
+    if looked.matching is None or looked.matching.touched is None:
+        store.overwrite(silver.PARTY_LINK, looked.links)
+        return
+    before, now = (_links_of(links, looked.matching.touched) for links in (store.read(silver.PARTY_LINK), looked.links))
+    now = store.keep(now)
+    pairs = store.keep(before.select(*silver.PARTY_LINK.key).union(now.select(*silver.PARTY_LINK.key)).distinct())
+    store.replace_where(silver.PARTY_LINK, now, small(pairs), "true")
+
+
+def _links_of(links: DataFrame, touched: DataFrame) -> DataFrame:
+    """The links with one of these records."""
+    left, right = touched.toDF("left_key"), touched.toDF("right_key")
+    return only(links, left).unionByName(only(only(links, left, "left_anti"), right))
 
 
 _NOT_LEVELS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from tillhouse.frames import union, without_repeats
+from tillhouse.frames import small, union, without_repeats
 from tillhouse.identity import survival
 from tillhouse.identity.conf import Conf
 from tillhouse.identity.contacts import Contacts
@@ -54,7 +54,7 @@ def write(store: Store, conf: Conf | None, looked: Contacts | None, since: Since
     theirs = versions.join(parties, on="party_key", how="left_semi").select("customer_id")
     of_buyers = named.join(parties.toDF("company_key"), on="company_key", how="left_semi").select("customer_id")
     ended = store.read(CUSTOMER_VERSION).select("customer_id").join(versions, on="customer_id", how="left_anti")
-    touched = store.keep(union([theirs, of_buyers, ended]).distinct())
+    touched = small(store.keep(union([theirs, of_buyers, ended]).distinct()))
     count = touched.count()
     if count:
         rows = to_versions(records.join(touched, on="customer_id", how="left_semi"), rules)

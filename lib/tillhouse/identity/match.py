@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tillhouse.errors import TillhouseError
+from tillhouse.frames import column_of, small, union
 from tillhouse.identity import cluster as clustering
 from tillhouse.identity.block import memberships, to_pairs, with_blocks, within_limit
 from tillhouse.identity.columns import SCHEMA
@@ -21,12 +22,10 @@ from tillhouse.identity.decide import AUTO, contradiction_sql, decision_sql, rul
 from tillhouse.identity.model import IdentityModel
 from tillhouse.identity.rules import IdentityRules
 from tillhouse.identity.score import log_odds_sql
-from tillhouse.identity.shared import holders, shared_values, without_shared_values
+from tillhouse.identity.shared import CARDS, VALUE, Keep, holders, shared_values, values_of, without_shared_values
 
-Keep = Callable[[DataFrame], DataFrame]
 Pair = tuple[str, str]
 INSIDE_LIMIT = 1000  # linked records of which each two are compared; more of them are a defect and no customer
-FEW = 500_000  # keys that each task can hold
 _BLOCK = ("rule", "whole")
 NO_LINKS = pd.DataFrame({"left": pd.Series(dtype=str), "right": pd.Series(dtype=str), "log_odds": pd.Series(dtype=float)})
 
@@ -104,7 +103,7 @@ def match(
     made (``Store.keep``).
     """
     shared = keep(shared_values(records, rules.shared_values, staff_cards))
-    records = keep(without_shared_values(records, shared, rules.shared_values))
+    records = keep(without_shared_values(records, shared, rules.shared_values, keep))
     blocks, refused = with_blocks(records, rules.blocking, rules.block_limit)
     pairs = keep(to_pairs(keep(blocks)))
     return Matching(records, shared, refused, keep(score(pairs, records, rules, model)))
@@ -130,18 +129,23 @@ def match_changed(
 ) -> Matching:
     """The pairs of the ``changed`` records (record_id: new, other than before, or gone), as ``match`` finds them among all.
 
+    ``changed`` is to be kept, and so are the rows of ``records`` that are new or other than ``before``.
     Touched are also the holders of a value that is shared now and was not, or the other way round, and the records of a block
     that has grown above the limit or shrunk below it, since these are compared with others now.
     """
     shared = keep(shared_values(records, rules.shared_values, staff_cards))
-    shared_before = keep(shared_values(before.records, rules.shared_values, before.staff_cards))
-    value = ["of_column", "value"]
-    turned = shared.select(value).exceptAll(shared_before.select(value))
-    turned = keep(turned.unionByName(shared_before.select(value).exceptAll(shared.select(value))))
+    held = _held([records, before.records], changed, rules.shared_values, {*staff_cards, *before.staff_cards})
+    held = small(keep(held))  # all other values are shared now if they were before
+    shared_before = keep(
+        shared.join(held, on=list(VALUE), how="left_anti").unionByName(
+            shared_values(before.records, rules.shared_values, before.staff_cards, among=held)
+        )
+    )
+    turned = shared.select(*VALUE).exceptAll(shared_before.select(*VALUE))
+    turned = keep(turned.unionByName(shared_before.select(*VALUE).exceptAll(shared.select(*VALUE))))
     touched = keep(changed.toDF("record_id").union(holders(records, turned, rules.shared_values)).distinct())
-    left = keep(without_shared_values(records, shared, rules.shared_values))
-    of_touched = only(before.records, touched)
-    left_before = without_shared_values(of_touched, shared_before, rules.shared_values)
+    left = keep(without_shared_values(records, shared, rules.shared_values, keep))
+    left_before = without_shared_values(keep(only(before.records, touched)), shared_before, rules.shared_values, keep)
 
     was = keep(memberships(left_before, rules.blocking))
     now = keep(memberships(only(left, touched), rules.blocking))
@@ -157,16 +161,20 @@ def match_changed(
     pairs = keep(to_pairs(keep(blocks), touched))
     looked_at = members.unionByName(was).select("rule", F.explode(F.array("whole", "split")).alias("block")).distinct()
     compared = pairs.select(F.explode(F.array("left", "right")).alias("record_id")).distinct()
-    scored = keep(score(pairs, only(left, keep(compared)), rules, model))
+    scored = keep(score(pairs, keep(only(left, keep(compared))), rules, model))
     return Matching(left, shared, refused, scored, touched, looked_at)
 
 
-def only(rows: DataFrame, wanted: DataFrame, how: str = "left_semi") -> DataFrame:
-    """The rows that have one of the keys that are ``wanted``, or that have none of them (``left_anti``).
+def _held(sides: Sequence[DataFrame], changed: DataFrame, columns: Collection[str], staff_cards: Collection[str]) -> DataFrame:
+    """Values that changed records hold, or held, and the cards of staff."""
+    held = [values_of(only(records, changed), columns).select(*VALUE) for records in sides]
+    cards = column_of(changed.sparkSession, staff_cards, "value")
+    return union([*held, cards.select(F.lit(CARDS).alias("of_column"), "value")]).distinct()
 
-    A few keys are handed to every task, so that the many rows stay where they are. ``wanted`` is counted: keep it.
-    """
-    return rows.join(F.broadcast(wanted) if wanted.count() <= FEW else wanted, on=wanted.columns, how=how)
+
+def only(rows: DataFrame, wanted: DataFrame, how: str = "left_semi") -> DataFrame:
+    """The rows that have one of the keys that are ``wanted``, or that have none of them (``left_anti``); keep ``wanted``."""
+    return rows.join(small(wanted), on=wanted.columns, how=how)
 
 
 def _of_crossed(members: DataFrame, was: DataFrame, now: DataFrame, limit: int) -> DataFrame:
@@ -236,16 +244,14 @@ def _connected(
     links: pd.DataFrame, links_before: pd.DataFrame, decided: Decided, looked_at: Collection[str]
 ) -> tuple[pd.DataFrame, set[str]]:
     """The links, and the records, that are or were connected with the records looked at."""
-    edges = [frame[["left", "right"]].to_numpy(dtype=str) for frame in (links, links_before)]
-    edges.append(np.array(decided.pairs, dtype=str).reshape(-1, 2))
-    every = np.concatenate(edges)
-    wanted = np.array(sorted(looked_at), dtype=str)
-    names = np.unique(np.concatenate([every.ravel(), wanted]))
-    left, right = np.searchsorted(names, every).reshape(-1, 2).T
+    edges = [frame[["left", "right"]].to_numpy(dtype=object) for frame in (links, links_before)]
+    edges.append(np.array(decided.pairs, dtype=object).reshape(-1, 2))
+    wanted = np.array(sorted(looked_at), dtype=object)
+    places, names = pd.factorize(np.concatenate([*(of.ravel() for of in edges), wanted]))
+    left, right = places[: -len(wanted) or None].reshape(-1, 2).T
     label = clustering.components(clustering.Links(len(names), left, right, np.zeros(len(left))))
-    is_near = np.isin(label, label[np.searchsorted(names, wanted)])
-    near = names[is_near]
-    return links[np.isin(links["left"].to_numpy(dtype=str), near)], set(near.tolist())
+    is_near = np.isin(label, label[places[len(places) - len(wanted) :]])
+    return links[is_near[places[: 2 * len(links) : 2]]], set(names[is_near].tolist())
 
 
 def _numbers(names: NDArray[np.str_], pairs: Collection[Pair]) -> list[clustering.Pair]:

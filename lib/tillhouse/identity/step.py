@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tillhouse.frames import column_of, union
+from tillhouse.frames import column_of, small, union
 from tillhouse.identity import contacts, customer_versions, decisions, references, staff, survival, vault
 from tillhouse.identity.conf import Conf
 from tillhouse.identity.contacts import Contacts
@@ -85,7 +85,7 @@ def run(store: Store, conf: Conf | None, *, has_contacts: bool, run_id: str, sin
         looked_at = looked_at.union(looked.looked_at)
     if gone is not None:
         looked_at = looked_at.union(gone)
-    looked_at = store.keep(looked_at.distinct())
+    looked_at = small(store.keep(looked_at.distinct()))
     rows = store.keep(_customers(state, members, looked_at).join(_reasons(state, resolved, decided), on="party_key", how="left"))
     written = write(store, rows, looked_at, run_id)
     placed = members.select("party_key")
@@ -94,11 +94,11 @@ def run(store: Store, conf: Conf | None, *, has_contacts: bool, run_id: str, sin
     is_news = has_any and store.replace_where(silver.PARTY_WITHOUT_CUSTOMER, without, looked_at, "true")
     if looked is not None:
         survival.write(store, conf, looked)
-        store.overwrite(silver.PARTY_LINK, looked.links)
+        contacts.write_links(store, looked)
     customer_versions.write(store, conf, looked, since)
     cards.write(store)
     if looked is not None:
-        vault.keep_records(store, looked.records)
+        vault.keep_records(store, looked.records, looked.changed)
     return Found(written.figures, cards, looked, is_news)
 
 
@@ -119,13 +119,14 @@ def _references(state: _State) -> DataFrame:
     placed = valid.select("party_key").union(without.select("party_key"))
     touched = [named.join(placed, on="party_key", how="left_anti")]
     if state.looked is not None:
-        looked_at = state.looked.looked_at
+        looked_at = small(state.store.keep(state.looked.looked_at))
         of_customers = valid.join(looked_at, on="party_key", how="left_semi").select("customer_id").distinct()
-        theirs = valid.join(of_customers, on="customer_id", how="left_semi").select("party_key")
+        theirs = valid.join(small(state.store.keep(of_customers)), on="customer_id", how="left_semi").select("party_key")
         theirs = theirs.union(without.where(F.col("reason") == UNCLEAR).select("party_key"))
         touched.append(named.join(theirs, on="party_key", how="left_semi"))
         held = references.tokens(state.parties.join(looked_at, on="party_key", how="left_semi")).select("kind", "token")
-        alike = references.tokens(named).join(held.distinct(), on=["kind", "token"], how="left_semi").select("party_key")
+        held = small(state.store.keep(held.distinct()))
+        alike = references.tokens(named).join(held, on=["kind", "token"], how="left_semi").select("party_key")
         touched.append(named.join(alike, on="party_key", how="left_semi"))
     if state.named:
         decided = column_of(state.store.spark, state.named, "party_key")
@@ -224,13 +225,13 @@ def _customers(state: _State, members: DataFrame, looked_at: DataFrame) -> DataF
     if state.is_full:
         fixed = state.store.spark.createDataFrame([], "group STRING, customer_id STRING")
     else:
-        fixed = state.store.keep(_fixed(state.valid, members, current, looked_at))
+        fixed = state.store.keep(_fixed(state.store, state.valid, members, current, looked_at))
     return state.store.keep(assign(members, claims, fixed))
 
 
-def _fixed(valid: DataFrame, members: DataFrame, current: DataFrame, looked_at: DataFrame) -> DataFrame:
+def _fixed(store: Store, valid: DataFrame, members: DataFrame, current: DataFrame, looked_at: DataFrame) -> DataFrame:
     """Customers (group, customer_id) that others than those looked at are in: their id stays theirs."""
-    ids = current.select("customer_id").distinct()
+    ids = small(store.keep(current.select("customer_id").distinct()))
     others = valid.join(ids, on="customer_id", how="left_semi").join(looked_at, on="party_key", how="left_anti")
     pinned = others.select(F.concat(F.lit(_OF_CUSTOMER), "customer_id").alias("group"), "customer_id")
     named = members.where(F.col("group").startswith(_OF_CUSTOMER)).select(
@@ -251,8 +252,9 @@ def _reasons(state: _State, resolved: DataFrame, decided: Decided) -> DataFrame:
 def _reasons_of_contacts(store: Store, looked: Contacts, decided: Decided) -> DataFrame:
     """The strongest link of each contact inside its customer, or a person's decision."""
     links = looked.links.where(F.col("decision") == AUTO)
+    groups = small(looked.groups)
     for side in ("left", "right"):
-        links = links.join(looked.groups.toDF(f"{side}_key", f"_{side}"), on=f"{side}_key", how="inner")
+        links = links.join(groups.toDF(f"{side}_key", f"_{side}"), on=f"{side}_key", how="inner")
     links = links.where("_left = _right")
     ends = [
         links.select(F.col(one).alias("party_key"), "log_odds", F.col(other).alias("with"), "rule", "levels")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.frames import small
 from tillhouse.identity import survive, vault
 from tillhouse.identity.conf import Conf
 from tillhouse.identity.contacts import Contacts
@@ -24,14 +25,16 @@ def write(store: Store, conf: Conf | None, looked: Contacts) -> None:
     parties = store.read(silver.PARTY).where("_file IS NOT NULL")
     of_contact = valid.join(parties.select("party_key"), on="party_key", how="left_semi")
     named = companies_named(parties)
-    theirs = of_contact.join(looked.looked_at, on="party_key", how="left_semi").select("customer_id")
-    buyers = named.join(looked.looked_at.toDF("company_key"), on="company_key", how="left_semi")
+    looked_at = small(store.keep(looked.looked_at))
+    theirs = of_contact.join(looked_at, on="party_key", how="left_semi").select("customer_id")
+    buyers = named.join(looked_at.toDF("company_key"), on="company_key", how="left_semi")
     of_buyers = of_contact.join(buyers, on="party_key", how="left_semi").select("customer_id")
     ended = vault.customers(store).select("customer_id").join(of_contact, on="customer_id", how="left_anti")
-    touched = store.keep(theirs.union(of_buyers).union(ended).distinct())
+    touched = small(store.keep(theirs.union(of_buyers).union(ended).distinct()))
 
     members = of_contact.join(touched, on="customer_id", how="left_semi")
-    records = members.join(vault.contacts(store), on="party_key", how="inner")
+    told = vault.contacts(store, small(store.keep(members.select("party_key"))))
+    records = members.join(told, on="party_key", how="inner")
     companies = company_of(named, valid, ["party_key"])
     survivors = store.keep(survive.survive(records.join(companies, on="party_key", how="left"), rules))
     vault.write(store, survive.to_customers(survivors), survive.to_fields(survivors), touched)

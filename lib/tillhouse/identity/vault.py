@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tillhouse.frames import small
 from tillhouse.identity import normalise
 from tillhouse.identity.conf import Conf
 from tillhouse.identity.match import normalise as to_comparable
@@ -16,16 +17,19 @@ from tillhouse.tables.entities import CONSENT
 _OF_SILVER = ("party_type", "language", "company_id_tokens", "changed_at", "version_at")
 
 
-def contacts(store: Store) -> DataFrame:
+def contacts(store: Store, only: DataFrame | None = None) -> DataFrame:
     """Every record of a person or company that a source delivers as such: clear text, what silver knows, and ``content_hash``.
 
-    A birth date after the day on which the record was told, or a hundred years and more before it, is none.
+    A birth date after the day on which the record was told, or a hundred years and more before it, is none. ``only`` (party_key):
+    these records.
     """
-    told = store.read(silver.PARTY).where("_file IS NOT NULL")
+    told, known = store.read(silver.PARTY).where("_file IS NOT NULL"), store.read(vault.PARTY)
+    if only is not None:
+        told, known = (rows.join(only, on="party_key", how="left_semi") for rows in (told, known))
     told = told.select(
         "party_key", *_OF_SILVER, F.to_date(F.coalesce("changed_at", "created_at", "version_at")).alias("_told_on")
     )
-    known = store.read(vault.PARTY).join(told, on="party_key", how="inner")
+    known = known.join(told, on="party_key", how="inner")
     known = known.withColumn("birth_date", _possible(F.col("birth_date"), F.col("_told_on"))).drop("_told_on")
     if store.exists(CONSENT):
         declared = store.read(CONSENT)
@@ -74,9 +78,13 @@ def in_comparable_form(some: DataFrame, conf: Conf) -> DataFrame:
     return made.join(hashes, on="record_id", how="inner").select(*vault.IDENTITY_RECORD.column_names)
 
 
-def keep_records(store: Store, rows: DataFrame) -> None:
-    """What was compared, written when all that follows from it has been."""
-    store.overwrite(vault.IDENTITY_RECORD, rows.withColumn("birth_date", F.col("birth_date").cast("date")))
+def keep_records(store: Store, rows: DataFrame, changed: DataFrame | None) -> None:
+    """What was compared, written when all that follows from it has been. ``changed`` (record_id): only these are other ones."""
+    rows = rows.withColumn("birth_date", F.col("birth_date").cast("date"))
+    if changed is None:
+        store.overwrite(vault.IDENTITY_RECORD, rows)
+    else:
+        store.replace_where(vault.IDENTITY_RECORD, rows, small(changed), "true")
 
 
 def card_numbers(store: Store, card_tokens: DataFrame, check_digit: str | None) -> list[str]:
