@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT, Chain
 from tests.faults.conftest import NIGHT, arguments, assert_same, fresh_copy_of
 from tillhouse import pipeline
@@ -28,6 +30,7 @@ def said_by(folder: Path, name: str) -> str:
     return (folder / f"{name}.log").read_text("utf-8")
 
 
+@pytest.mark.long
 def test_of_two_runs_started_together_one_works_and_the_other_is_refused_or_waits(readme_lake: Chain, tmp_path: Path) -> None:
     chain = fresh_copy_of(readme_lake, tmp_path / "chain")
     tillhouse = str(Path(sys.executable).parent / "tillhouse")

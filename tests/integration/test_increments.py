@@ -35,6 +35,8 @@ COMPARED = (
     silver.PRODUCT_VERSION,
 )
 
+KILLED_BEFORE = ("silver.receipt", "gold.fct_receipt")
+
 
 class Killed(BaseException):
     """Stops a run as a kill does: no handler of the pipeline takes it for a failure."""
@@ -149,14 +151,19 @@ def test_a_shuffled_order_in_a_session_of_any_time_zone_gives_the_same_gold(
 
 
 def test_a_third_shuffled_order_with_kills_between_commits_gives_the_same_gold(
-    at_once: Chain, deliveries: Path, deliver: Callable[[Sequence[Sequence[Path]]], Chain]
+    at_once: Chain,
+    deliveries: Path,
+    deliver: Callable[[Sequence[Sequence[Path]]], Chain],
+    pytestconfig: pytest.Config,
 ) -> None:
+    """Killed in silver and gold; with ``--long`` also before, between and after."""
     files = all_files(deliveries)
     random.Random(4).shuffle(files)
     half = len(files) // 2
     chain = deliver([files[:half]])
     put(chain, deliveries, files[half:])
-    for table in ("ops.file_column", "ops.file_ledger", "silver.receipt", "gold.fct_receipt", "ops.watermark"):
+    is_long = pytestconfig.getoption("--long")
+    for table in ("ops.file_column", "ops.file_ledger", *KILLED_BEFORE, "ops.watermark") if is_long else KILLED_BEFORE:
         with pytest.raises(Killed):
             commits_of_a_run(chain, kill_before=table)
     chain.run()

@@ -178,6 +178,7 @@ BRANCHES = "branch,name,region,time_zone,currency\n" + "".join(
 PUBLISHED = (gold.DIM_PRODUCT, gold.DIM_CUSTOMER, gold.FCT_RECEIPT, gold.FCT_SALE_LINE, gold.KPI_BRANCH_DAY)
 
 
+@pytest.mark.long
 def test_a_held_file_leaves_what_is_published_and_flows_when_it_is_waived(
     readme_copy: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

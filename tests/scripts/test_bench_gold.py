@@ -37,6 +37,7 @@ def run(store: Store) -> list[str]:
     return bench_gold.run_steps(store, config, [])
 
 
+@pytest.mark.long
 def test_what_is_made_is_a_chain_of_the_sizes_asked_for(store: Store) -> None:
     receipts, lines = store.read(silver.RECEIPT), store.read(silver.RECEIPT_LINE)
     assert 0.9 < lines.count() / SIZES.lines < 1.1
@@ -47,6 +48,7 @@ def test_what_is_made_is_a_chain_of_the_sizes_asked_for(store: Store) -> None:
     assert sums.count() == receipts.count()
 
 
+@pytest.mark.long
 def test_what_comes_back_was_bought_before_by_the_same(store: Store) -> None:
     references = store.read(silver.RECEIPT_REFERENCE).select("receipt_key", F.col("ref_receipt_key").alias("_bought"))
     columns = ("receipt_key", "party_key", "business_date", "product_ref", "gross_amount")
@@ -72,6 +74,7 @@ def test_a_week_of_a_branch_lies_in_a_small_part_of_the_files(spark: SparkSessio
     assert groups == pytest.approx(files, rel=0.3)  # one row group each, as small as this is
 
 
+@pytest.mark.long
 def test_gold_after_each_change_is_what_duckdb_computes_from_silver(store: Store) -> None:
     folder, made = Path(store.lake).parent, Made(store.spark, SIZES)
     bench_gold.compare(folder, None)
